@@ -1,0 +1,70 @@
+//! Compiles `proto/` with protox, so that building needs nothing but a Rust toolchain.
+//!
+//! Three modules come out of it:
+//! - `messages`: every message, for callers and for the library;
+//! - `client`: the client of the service, over these messages;
+//! - `server`: the service and its messages with **stored bytes in place of events**. Protobuf
+//!   embeds a message and `bytes` alike, so both speak the same wire format, but the server never
+//!   decodes and re-encodes what a producer sent.
+//!
+//! The descriptor set is written beside them: reflection serves it, and the event validator is
+//! built from it.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use prost_types::field_descriptor_proto::Type;
+
+const FILES: [&str; 2] =
+    ["orderledger/v1/order_event.proto", "orderledger/v1/ledger_service.proto"];
+
+/// Message fields that the server handles as bytes: `(message, field)`.
+const STORED_BYTES: [(&str, &str); 3] =
+    [("AppendRequest", "events"), ("RecordedEvent", "event"), ("ReplayResponse", "events")];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let descriptors = protox::compile(FILES, ["proto"])?;
+    std::fs::write(out.join("descriptors.bin"), descriptors.encode_to_vec())?;
+
+    generate(&out, "messages", descriptors.clone(), |config| config)?;
+    generate(&out, "client", descriptors.clone(), |config| {
+        config.build_client(true).extern_path(".orderledger.v1", "crate::proto")
+    })?;
+    generate(&out, "server", with_stored_bytes(descriptors)?, |config| {
+        config.build_server(true).bytes(".")
+    })
+}
+
+fn generate(
+    out: &Path,
+    name: &str,
+    descriptors: FileDescriptorSet,
+    configure: impl FnOnce(tonic_prost_build::Builder) -> tonic_prost_build::Builder,
+) -> Result<(), Box<dyn Error>> {
+    let folder = out.join(name);
+    std::fs::create_dir_all(&folder)?;
+    let config =
+        tonic_prost_build::configure().build_client(false).build_server(false).out_dir(folder);
+    configure(config).compile_fds(descriptors)?;
+    Ok(())
+}
+
+fn with_stored_bytes(mut descriptors: FileDescriptorSet) -> Result<FileDescriptorSet, String> {
+    for (message_name, field_name) in STORED_BYTES {
+        let field = descriptors
+            .file
+            .iter_mut()
+            .flat_map(|file| &mut file.message_type)
+            .filter(|message| message.name() == message_name)
+            .flat_map(|message| &mut message.field)
+            .find(|field| field.name() == field_name)
+            .ok_or_else(|| format!("no field {field_name} in message {message_name}"))?;
+        field.set_type(Type::Bytes);
+        field.type_name = None;
+    }
+    Ok(descriptors)
+}

@@ -1,0 +1,433 @@
+//! Events as JSON, one a line in NDJSON: read into protobuf bytes, written from them, by the schema.
+//! Does not know files or lines.
+//!
+//! Names are those of the proto; times are RFC 3339 with offset, quantities decimal strings, enum
+//! values lower-case words without their prefix, bytes hexadecimal. What this version does not know
+//! stands as `unknown_fields`, the encoded fields in hexadecimal, so that nothing is lost on the way
+//! out and in again.
+
+use bytes::Bytes;
+use serde_json::{Map, Number, Value as Json};
+
+use super::canonical::map_entry;
+use super::check;
+use super::cursor::{Value, fields, put_bytes_field, put_varint_field, read_varint};
+use super::schema::{Field, Kind, Message, TextRule, schema};
+use super::violation::Violation;
+use crate::time;
+
+const UNKNOWN_FIELDS: &str = "unknown_fields";
+const OCCURRED_AT: &str = "occurred_at";
+const UTC_OFFSET_MINUTES: &str = "utc_offset_minutes";
+/// The largest offset that RFC 3339 can say.
+const TEXT_OFFSET_MINUTES_MAX: i64 = 23 * 60 + 59;
+
+/// An event's protobuf bytes from its JSON.
+///
+/// The bytes still have to be parsed: this finds what is wrong with the JSON, not what is wrong with
+/// the event.
+///
+/// # Errors
+/// Every name that is not known and every value of the wrong form.
+///
+/// ```
+/// use order_ledger::{Event, Limits, event_from_json, event_to_json};
+///
+/// let line = r#"{"correlation_id":"erp/1","source":"wms:dc3","event_id":"p-1","type":"pick.confirmed","occurred_at":"2026-03-28T14:05:00+01:00","lines":[{"line_id":"10","quantity":"2.5"}]}"#;
+/// let event = Event::parse(event_from_json(line)?, &Limits::default())?;
+/// assert_eq!(event_to_json(event.body()).to_string(), line);
+///
+/// let violations = event_from_json(r#"{"sauce": "wms", "lines": [{"quantity": true}]}"#).unwrap_err();
+/// assert_eq!(violations.len(), 2);
+/// # Ok::<(), Vec<order_ledger::Violation>>(())
+/// ```
+pub fn event_from_json(text: &str) -> Result<Bytes, Vec<Violation>> {
+    let json: Json = serde_json::from_str(text)
+        .map_err(|error| vec![Violation::new("", format!("not JSON: {error}"))])?;
+    let mut encoder = Encoder { violations: Vec::new() };
+    let mut out = Vec::with_capacity(text.len());
+    match with_offset(json) {
+        Ok(json) => encoder.message(&mut out, schema().event(), &json, ""),
+        Err(violation) => encoder.violations.push(violation),
+    }
+    if encoder.violations.is_empty() { Ok(out.into()) } else { Err(encoder.violations) }
+}
+
+/// An event's JSON from its protobuf bytes, fields in the order of the proto.
+#[must_use]
+pub fn event_to_json(body: &[u8]) -> Json {
+    let event = schema().event();
+    let offset = event
+        .field_named(UTC_OFFSET_MINUTES)
+        .and_then(|field| last_number(body, field.number))
+        .map(zigzag_decoded)
+        .filter(|minutes| minutes.abs() <= TEXT_OFFSET_MINUTES_MAX);
+    let mut json = message_to_json(event, body, offset);
+    if json.contains_key(OCCURRED_AT) && offset.is_some() {
+        json.shift_remove(UTC_OFFSET_MINUTES);
+    }
+    Json::Object(json)
+}
+
+/// Takes the offset out of the text of `occurred_at`, where a producer's local time stands.
+fn with_offset(mut json: Json) -> Result<Json, Violation> {
+    let Some(object) = json.as_object_mut() else { return Ok(json) };
+    let Some(text) = object.get(OCCURRED_AT).and_then(Json::as_str) else { return Ok(json) };
+    let Ok((_, Some(offset))) = time::parse_rfc3339(text) else { return Ok(json) };
+    let said = object.get(UTC_OFFSET_MINUTES).filter(|said| !said.is_null());
+    if said.is_some_and(|said| said.as_i64() != Some(i64::from(offset))) {
+        let what = format!("contradicts {OCCURRED_AT}, whose offset is {offset} minutes");
+        return Err(Violation::new(UTC_OFFSET_MINUTES, what));
+    }
+    object.insert(UTC_OFFSET_MINUTES.to_owned(), Json::from(offset));
+    Ok(json)
+}
+
+struct Encoder {
+    violations: Vec<Violation>,
+}
+
+impl Encoder {
+    fn violation(&mut self, path: &str, description: impl Into<String>) {
+        self.violations.push(Violation::new(path, description));
+    }
+
+    fn message(&mut self, out: &mut Vec<u8>, message: &Message, json: &Json, path: &str) {
+        let Some(object) = json.as_object() else {
+            return self.violation(path, "not an object");
+        };
+        for (name, value) in object {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            if name == UNKNOWN_FIELDS {
+                match value.as_str().and_then(from_hex) {
+                    Some(encoded) => out.extend(encoded),
+                    None => self.violation(&path, "not hexadecimal text"),
+                }
+            } else if let Some(field) = message.field_named(name) {
+                self.field(out, field, value, &path);
+            } else {
+                let known: Vec<_> = message.fields.iter().map(|field| &*field.name).collect();
+                let what = format!("no such field; allowed are {}", known.join(", "));
+                self.violation(&path, what);
+            }
+        }
+    }
+
+    fn field(&mut self, out: &mut Vec<u8>, field: &Field, value: &Json, path: &str) {
+        if value.is_null() {
+            return;
+        }
+        if field.kind == Kind::TextMap {
+            return self.map(out, field.number, value, path);
+        }
+        if !field.repeated {
+            return self.single(out, field, value, path);
+        }
+        let Some(values) = value.as_array() else {
+            return self.violation(path, "not an array");
+        };
+        for (index, value) in values.iter().enumerate() {
+            self.single(out, field, value, &format!("{path}[{index}]"));
+        }
+    }
+
+    fn single(&mut self, out: &mut Vec<u8>, field: &Field, value: &Json, path: &str) {
+        let number = field.number;
+        match field.kind {
+            Kind::Message(index) => {
+                let mut inner = Vec::new();
+                self.message(&mut inner, schema().message(index), value, path);
+                put_bytes_field(out, number, &inner);
+            }
+            Kind::Bool => match value.as_bool() {
+                Some(flag) => put_varint_field(out, number, u64::from(flag)),
+                None => self.violation(path, "not true or false"),
+            },
+            Kind::Int { .. } | Kind::ZigZag { .. } => match integer(field.kind, value) {
+                Ok(encoded) => put_varint_field(out, number, encoded),
+                Err(what) => self.violation(path, what),
+            },
+            Kind::Enum(index) => match enum_number(schema().words(index), value) {
+                Ok(encoded) => put_varint_field(out, number, encoded),
+                Err(what) => self.violation(path, what),
+            },
+            Kind::Text(rule) => match text(rule, value) {
+                Ok(text) => put_bytes_field(out, number, text.as_bytes()),
+                Err(what) => self.violation(path, what),
+            },
+            Kind::Bytes => match value.as_str().and_then(from_hex) {
+                Some(bytes) => put_bytes_field(out, number, &bytes),
+                None => self.violation(path, "not hexadecimal text"),
+            },
+            Kind::Timestamp => match value.as_str().map(time::parse_rfc3339) {
+                Some(Ok((ns, _))) => put_bytes_field(out, number, &timestamp_bytes(ns)),
+                Some(Err(what)) => self.violation(path, what),
+                None => self.violation(path, "not RFC 3339 text"),
+            },
+            Kind::TextMap => {}
+        }
+    }
+
+    fn map(&mut self, out: &mut Vec<u8>, number: u32, value: &Json, path: &str) {
+        let Some(object) = value.as_object() else {
+            return self.violation(path, "not an object");
+        };
+        for (key, value) in object {
+            let Some(value) = value.as_str() else {
+                self.violation(&format!("{path}.{key}"), "not text");
+                continue;
+            };
+            let mut entry = Vec::new();
+            put_bytes_field(&mut entry, 1, key.as_bytes());
+            put_bytes_field(&mut entry, 2, value.as_bytes());
+            put_bytes_field(out, number, &entry);
+        }
+    }
+}
+
+fn integer(kind: Kind, value: &Json) -> Result<u64, String> {
+    let (Kind::Int { min, max } | Kind::ZigZag { min, max }) = kind else {
+        return Err("not an integer field".to_owned());
+    };
+    let number = value
+        .as_i64()
+        .map(i128::from)
+        .or_else(|| value.as_u64().map(i128::from))
+        .or_else(|| value.as_str().and_then(|text| text.parse().ok()))
+        .filter(|number| (i128::from(min)..=i128::from(max)).contains(number))
+        .ok_or_else(|| format!("{value} is not an integer of {min} to {max}"))?;
+    let signed = i64::try_from(number);
+    Ok(match (kind, signed) {
+        (Kind::ZigZag { .. }, Ok(signed)) => ((signed << 1) ^ (signed >> 63)).cast_unsigned(),
+        (_, Ok(signed)) => signed.cast_unsigned(),
+        (_, Err(_)) => u64::try_from(number).unwrap_or_default(),
+    })
+}
+
+fn enum_number(words: &super::schema::Enum, value: &Json) -> Result<u64, String> {
+    let number = match value {
+        Json::String(word) => words.number(word),
+        other => other.as_i64().and_then(|number| i32::try_from(number).ok()),
+    };
+    let number = number.ok_or_else(|| {
+        let allowed: Vec<_> = words.words.iter().map(|(_, word)| word.as_str()).collect();
+        format!("{value} is not one of {}", allowed.join(", "))
+    })?;
+    Ok(i64::from(number).cast_unsigned())
+}
+
+fn text(rule: TextRule, value: &Json) -> Result<String, String> {
+    match (rule, value) {
+        (_, Json::String(text)) => Ok(text.clone()),
+        // A number stands for a quantity with the digits that were written, never rounded.
+        (TextRule::Decimal, Json::Number(number)) => {
+            let text = number.to_string();
+            if check::is_decimal(&text) { Ok(text) } else { Err(check::not_a_decimal(&text)) }
+        }
+        _ => Err(format!("{value} is not text")),
+    }
+}
+
+fn timestamp_bytes(ns: i64) -> Vec<u8> {
+    let parts = time::timestamp(ns);
+    let mut encoded = Vec::new();
+    if parts.seconds != 0 {
+        put_varint_field(&mut encoded, 1, parts.seconds.cast_unsigned());
+    }
+    if parts.nanos != 0 {
+        put_varint_field(&mut encoded, 2, i64::from(parts.nanos).cast_unsigned());
+    }
+    encoded
+}
+
+fn message_to_json(message: &Message, encoded: &[u8], offset: Option<i64>) -> Map<String, Json> {
+    let mut known: Vec<(&Field, Json)> = Vec::new();
+    let mut unknown = Vec::new();
+    for wire in fields(encoded).map_while(Result::ok) {
+        let Some(field) = message.field(wire.number) else {
+            unknown.extend_from_slice(wire.encoded);
+            continue;
+        };
+        let place = known.iter_mut().find(|(other, _)| other.number == field.number);
+        match (place, field.repeated || field.kind == Kind::TextMap) {
+            (Some((_, held)), true) => add_to_json(held, field, wire.value, offset),
+            (Some((_, held)), false) => merge_json(held, value_to_json(field, wire.value, offset)),
+            (None, true) => {
+                let empty = if field.kind == Kind::TextMap {
+                    Json::Object(Map::new())
+                } else {
+                    Json::Array(Vec::new())
+                };
+                known.push((field, empty));
+                if let Some((_, held)) = known.last_mut() {
+                    add_to_json(held, field, wire.value, offset);
+                }
+            }
+            (None, false) => known.push((field, value_to_json(field, wire.value, offset))),
+        }
+    }
+    known.sort_by_key(|(field, _)| field.number);
+    let mut json: Map<_, _> =
+        known.into_iter().map(|(field, value)| (field.name.clone(), value)).collect();
+    if !unknown.is_empty() {
+        json.insert(UNKNOWN_FIELDS.to_owned(), Json::String(to_hex(&unknown)));
+    }
+    json
+}
+
+fn add_to_json(held: &mut Json, field: &Field, value: Value<'_>, offset: Option<i64>) {
+    match (held, field.kind, value) {
+        (Json::Object(map), Kind::TextMap, Value::Bytes(entry)) => {
+            let (key, value) = map_entry(entry);
+            map.insert(lossless(key), Json::String(lossless(value)));
+        }
+        (Json::Array(values), Kind::Enum(_) | Kind::Int { .. }, Value::Bytes(mut packed)) => {
+            while let Ok(number) = read_varint(&mut packed) {
+                values.push(value_to_json(field, Value::Varint(number), offset));
+            }
+        }
+        (Json::Array(values), _, value) => values.push(value_to_json(field, value, offset)),
+        _ => {}
+    }
+}
+
+/// A message that came in parts: what the later part says stands.
+fn merge_json(held: &mut Json, later: Json) {
+    match (held, later) {
+        (Json::Object(held), Json::Object(later)) => held.extend(later),
+        (held, later) => *held = later,
+    }
+}
+
+fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
+    match (field.kind, value) {
+        (Kind::Bool, Value::Varint(flag)) => Json::Bool(flag != 0),
+        (Kind::Int { min, .. }, Value::Varint(number)) if min < 0 => {
+            Json::Number(Number::from(number.cast_signed()))
+        }
+        (Kind::Int { .. }, Value::Varint(number)) => Json::Number(Number::from(number)),
+        (Kind::ZigZag { .. }, Value::Varint(number)) => {
+            Json::Number(Number::from(zigzag_decoded(number)))
+        }
+        (Kind::Enum(index), Value::Varint(number)) => {
+            let number = number.cast_signed();
+            i32::try_from(number)
+                .ok()
+                .and_then(|number| schema().words(index).word(number))
+                .map_or_else(|| Json::Number(Number::from(number)), |word| Json::String(word.into()))
+        }
+        (Kind::Text(_), Value::Bytes(text)) => Json::String(lossless(text)),
+        (Kind::Timestamp, Value::Bytes(encoded)) => {
+            let ns = check::timestamp(encoded).unwrap_or_default();
+            let minutes = offset.and_then(|minutes| i32::try_from(minutes).ok());
+            Json::String(time::rfc3339(ns, minutes))
+        }
+        (Kind::Message(index), Value::Bytes(encoded)) => {
+            Json::Object(message_to_json(schema().message(index), encoded, offset))
+        }
+        (_, Value::Bytes(bytes)) => Json::String(to_hex(bytes)),
+        (_, Value::Varint(number) | Value::Fixed64(number)) => Json::Number(Number::from(number)),
+        (_, Value::Fixed32(number)) => Json::Number(Number::from(number)),
+    }
+}
+
+/// Text of a valid event is UTF-8.
+fn lossless(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}
+
+fn last_number(encoded: &[u8], number: u32) -> Option<u64> {
+    fields(encoded)
+        .map_while(Result::ok)
+        .filter(|field| field.number == number)
+        .filter_map(|field| match field.value {
+            Value::Varint(value) => Some(value),
+            Value::Fixed64(_) | Value::Fixed32(_) | Value::Bytes(_) => None,
+        })
+        .last()
+}
+
+fn zigzag_decoded(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+}
+
+/// Bytes in hexadecimal, lower case.
+pub(crate) fn to_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| match pair {
+        [high, low] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()
+        }
+        _ => None,
+    };
+    digits.map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cursor::put_varint;
+    use super::*;
+    use crate::limits::Limits;
+
+    fn round_trip(line: &str) -> String {
+        let bytes = event_from_json(line).unwrap();
+        event_to_json(&bytes).to_string()
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        for line in [
+            r#"{"correlation_id":"a","occurred_at":"2017-07-09T21:57:05-03:00","promised":{"deliver_by":"2017-08-01T00:00:00-03:00"}}"#,
+            r#"{"correlation_id":"a","occurred_at":"2023-04-03T12:08:18Z","occurred_at_precision":"second"}"#,
+            r#"{"correlation_id":"a","attributes":{"k":"v"},"trace_id":"00ff"}"#,
+            r#"{"correlation_id":"a","occurred_at":"2023-04-03T12:08:18.000000001+00:00"}"#,
+        ] {
+            assert_eq!(round_trip(line), line);
+        }
+    }
+
+    #[test]
+    fn unknown_fields_survive_json_at_every_level() {
+        let mut line = Vec::new();
+        put_bytes_field(&mut line, 4_000, b"newer");
+        let mut event = Vec::new();
+        put_bytes_field(&mut event, 1, b"erp/1");
+        put_bytes_field(&mut event, 8, &line);
+        put_varint(&mut event, 5_000 << 3);
+        put_varint(&mut event, 7);
+        let json = event_to_json(&event).to_string();
+        let again = event_from_json(&json).unwrap();
+        assert!(super::super::same_content(&event, &again), "{json}");
+    }
+
+    #[test]
+    fn a_number_is_a_quantity_with_its_own_digits() {
+        let line = r#"{"lines":[{"quantity":123456789012.123456}]}"#;
+        assert_eq!(round_trip(line), r#"{"lines":[{"quantity":"123456789012.123456"}]}"#);
+        assert!(event_from_json(r#"{"lines":[{"quantity":1e3}]}"#).is_err());
+    }
+
+    #[test]
+    fn all_violations_are_listed_with_their_paths() {
+        let line = r#"{"lines":[{"line_id":"1"},{"quantitty":"1"}],"occurred_at":"yesterday","type":7,"occurred_at_precision":"fortnight"}"#;
+        let violations = event_from_json(line).unwrap_err();
+        let fields: Vec<_> = violations.iter().map(|one| one.field.as_str()).collect();
+        assert_eq!(fields, ["lines[1].quantitty", "occurred_at", "type", "occurred_at_precision"]);
+    }
+
+    #[test]
+    fn an_event_of_json_passes_the_rules() {
+        let line = r#"{"correlation_id":"erp/1","source":"s","event_id":"e","type":"t"}"#;
+        let event =
+            crate::Event::parse(event_from_json(line).unwrap(), &Limits::default()).unwrap();
+        assert_eq!(event.event_type(), "t");
+    }
+}

@@ -1,0 +1,216 @@
+//! The canonical order event: parsed once into something valid, kept as the bytes that came.
+//! Does not know where events are stored or in which order they arrive.
+
+mod canonical;
+mod catalogue;
+mod check;
+mod cursor;
+mod json;
+mod schema;
+mod violation;
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use prost::Message as _;
+
+pub use catalogue::{EVENT_TYPES, EventType, Group, event_type};
+pub use json::{event_from_json, event_to_json};
+pub use violation::Violation;
+
+pub(crate) use canonical::same_content;
+pub(crate) use schema::DESCRIPTORS;
+
+use crate::limits::Limits;
+use crate::proto::OrderEvent;
+use crate::time::ns_from_parts;
+use cursor::Value;
+
+/// Correlation ids that begin with this belong to the ledger's own entries.
+pub(crate) const RESERVED_PREFIX: char = '$';
+
+/// Numbers of the fields of `OrderEvent` that the ledger reads.
+mod field {
+    pub(super) const CORRELATION_ID: u32 = 1;
+    pub(super) const SOURCE: u32 = 2;
+    pub(super) const EVENT_ID: u32 = 3;
+    pub(super) const TYPE: u32 = 4;
+    pub(super) const OCCURRED_AT: u32 = 5;
+}
+
+/// A valid order event, as the bytes that its producer sent.
+///
+/// Having an `Event` means that every rule of the contract holds. Fields that this version does not
+/// know are kept.
+///
+/// ```
+/// use order_ledger::{Event, Limits, proto::OrderEvent};
+///
+/// let event = Event::new(&OrderEvent {
+///     correlation_id: "erp/100045".into(),
+///     source: "wms:dc3".into(),
+///     event_id: "pick-1".into(),
+///     r#type: "pick.confirmed".into(),
+///     ..Default::default()
+/// })?;
+/// assert_eq!(event.correlation_id(), "erp/100045");
+///
+/// let violations = Event::new(&OrderEvent::default()).unwrap_err();
+/// assert_eq!(violations.len(), 4, "no correlation_id, source, event_id and type");
+/// # Ok::<(), Vec<order_ledger::Violation>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    body: Bytes,
+    envelope: Envelope,
+}
+
+/// Where the fields that the ledger reads stand in the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Envelope {
+    correlation_id: Range<usize>,
+    source: Range<usize>,
+    event_id: Range<usize>,
+    event_type: Range<usize>,
+    occurred_at_ns: Option<i64>,
+}
+
+impl Event {
+    /// An event made of a message, under the default limits.
+    ///
+    /// # Errors
+    /// Every rule that the event breaks.
+    pub fn new(event: &OrderEvent) -> Result<Self, Vec<Violation>> {
+        Self::parse(event.encode_to_vec(), &Limits::default())
+    }
+
+    /// An event as its producer encoded it: protobuf `OrderEvent`.
+    ///
+    /// # Errors
+    /// Every rule that the event breaks.
+    pub fn parse(body: impl Into<Bytes>, limits: &Limits) -> Result<Self, Vec<Violation>> {
+        let body = body.into();
+        if body.len() > limits.event_bytes_max {
+            return Err(vec![Violation::new(
+                "",
+                format!(
+                    "{} bytes; an event has at most {} (event_bytes_max)",
+                    body.len(),
+                    limits.event_bytes_max
+                ),
+            )]);
+        }
+        let mut violations = check::check(&body, limits);
+        let envelope = Envelope::of(&body);
+        envelope.check_required(&body, &mut violations);
+        if violations.is_empty() { Ok(Self { body, envelope }) } else { Err(violations) }
+    }
+
+    /// An event that the ledger has stored, which was valid when it was appended.
+    pub(crate) fn stored(body: Bytes) -> Self {
+        let envelope = Envelope::of(&body);
+        Self { body, envelope }
+    }
+
+    /// The producer's bytes.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The name of the order that the event is about.
+    #[must_use]
+    pub fn correlation_id(&self) -> &str {
+        self.text(&self.envelope.correlation_id)
+    }
+
+    /// The system that says so.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        self.text(&self.envelope.source)
+    }
+
+    /// The event's id at its source; retries reuse it.
+    #[must_use]
+    pub fn event_id(&self) -> &str {
+        self.text(&self.envelope.event_id)
+    }
+
+    /// The dotted name of the event's type; see [`event_type`] for those that the ledger knows.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        self.text(&self.envelope.event_type)
+    }
+
+    /// When it occurred, by its source, in nanoseconds of the Unix epoch. `None` where the source
+    /// did not say.
+    #[must_use]
+    pub fn occurred_at_ns(&self) -> Option<i64> {
+        self.envelope.occurred_at_ns
+    }
+
+    /// The event as a message. Fields that this version does not know are not in it.
+    #[must_use]
+    pub fn message(&self) -> OrderEvent {
+        OrderEvent::decode(self.body.clone()).unwrap_or_default()
+    }
+
+    fn text(&self, range: &Range<usize>) -> &str {
+        let bytes = self.body.get(range.clone()).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+/// The time at which an encoded event occurred, in nanoseconds of the Unix epoch; 0 where it does
+/// not say. It is part of the leaf.
+pub(crate) fn occurred_at_ns(body: &[u8]) -> i64 {
+    Envelope::of(body).occurred_at_ns.unwrap_or(0)
+}
+
+impl Envelope {
+    fn of(body: &[u8]) -> Self {
+        let mut envelope = Self::default();
+        let mut occurred_at = None;
+        let mut end = 0_usize;
+        for field in cursor::fields(body).map_while(Result::ok) {
+            end += field.encoded.len();
+            let Value::Bytes(value) = field.value else { continue };
+            let range = end - value.len()..end;
+            match field.number {
+                field::CORRELATION_ID => envelope.correlation_id = range,
+                field::SOURCE => envelope.source = range,
+                field::EVENT_ID => envelope.event_id = range,
+                field::TYPE => envelope.event_type = range,
+                field::OCCURRED_AT => {
+                    let earlier = occurred_at.unwrap_or((0, 0));
+                    occurred_at = check::timestamp_parts(value, earlier).ok();
+                }
+                _ => {}
+            }
+        }
+        envelope.occurred_at_ns =
+            occurred_at.and_then(|(seconds, nanos)| ns_from_parts(seconds, nanos));
+        envelope
+    }
+
+    fn check_required(&self, body: &[u8], violations: &mut Vec<Violation>) {
+        let required = [
+            ("correlation_id", &self.correlation_id),
+            ("source", &self.source),
+            ("event_id", &self.event_id),
+            ("type", &self.event_type),
+        ];
+        for (name, range) in required {
+            if range.is_empty() {
+                violations.push(Violation::new(name, "missing; every event has one"));
+            }
+        }
+        let correlation_id = body.get(self.correlation_id.clone()).unwrap_or_default();
+        if correlation_id.first() == Some(&b'$') {
+            violations.push(Violation::new(
+                "correlation_id",
+                format!("begins with '{RESERVED_PREFIX}', which is the ledger's own"),
+            ));
+        }
+    }
+}

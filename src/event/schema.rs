@@ -1,0 +1,338 @@
+//! The shape of `OrderEvent` and of all it contains, as a table built once from the descriptors of
+//! `proto/`, so that it cannot drift from them. Does not know how an event is read or stored.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use prost::Message as _;
+use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
+
+use crate::num::usize_from;
+
+/// The descriptors of `proto/` and of what it imports, serialised.
+pub(crate) const DESCRIPTORS: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+/// One message type.
+#[derive(Debug, Default)]
+pub(crate) struct Message {
+    pub(crate) name: String,
+    pub(crate) fields: Vec<Field>,
+    /// Place in `fields` by field number; `None` where this version knows no such field.
+    places: Vec<Option<usize>>,
+}
+
+/// One field of a message type.
+#[derive(Debug)]
+pub(crate) struct Field {
+    pub(crate) number: u32,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    pub(crate) repeated: bool,
+    /// Whether presence is tracked: a zero that was sent differs from nothing that was sent.
+    pub(crate) optional: bool,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bool,
+    Int { min: i64, max: u64 },
+    ZigZag { min: i64, max: u64 },
+    Enum(EnumIndex),
+    Text(TextRule),
+    Bytes,
+    Timestamp,
+    Message(MessageIndex),
+    /// A map from text to text.
+    TextMap,
+}
+
+/// What a text must be beyond UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextRule {
+    Any,
+    /// Names something: bounded, without control characters.
+    Id,
+    /// An exact decimal number.
+    Decimal,
+}
+
+/// Place of a message type in the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MessageIndex(usize);
+
+/// Place of an enum type in the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EnumIndex(usize);
+
+/// The words of an enum in NDJSON: lower case, without the prefix.
+#[derive(Debug, Default)]
+pub(crate) struct Enum {
+    pub(crate) words: Vec<(i32, String)>,
+}
+
+/// All message and enum types that an event can contain.
+#[derive(Debug)]
+pub(crate) struct Schema {
+    messages: Vec<Message>,
+    enums: Vec<Enum>,
+    event: MessageIndex,
+}
+
+const I32_MAX: u64 = (1 << 31) - 1;
+const I64_MAX: u64 = i64::MAX.cast_unsigned();
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(".orderledger.v1.OrderEvent"));
+static EMPTY_MESSAGE: Message =
+    Message { name: String::new(), fields: Vec::new(), places: Vec::new() };
+static EMPTY_ENUM: Enum = Enum { words: Vec::new() };
+
+/// The schema of the canonical event.
+pub(crate) fn schema() -> &'static Schema {
+    &SCHEMA
+}
+
+impl Schema {
+    pub(crate) fn event(&self) -> &Message {
+        self.message(self.event)
+    }
+
+    pub(crate) fn message(&self, index: MessageIndex) -> &Message {
+        self.messages.get(index.0).unwrap_or(&EMPTY_MESSAGE)
+    }
+
+    pub(crate) fn words(&self, index: EnumIndex) -> &Enum {
+        self.enums.get(index.0).unwrap_or(&EMPTY_ENUM)
+    }
+
+    fn of(root: &str) -> Self {
+        // The bytes come from the build script: what they hold is this crate's own doing.
+        let descriptors = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
+        let mut types = HashMap::new();
+        let mut enums = HashMap::new();
+        for file in &descriptors.file {
+            let package = format!(".{}", file.package());
+            for message in &file.message_type {
+                collect(&package, message, &mut types);
+            }
+            for words in &file.enum_type {
+                enums.insert(format!("{package}.{}", words.name()), words);
+            }
+        }
+        let mut builder =
+            Builder { types, enums, places: HashMap::new(), messages: Vec::new(), words: Vec::new() };
+        let event = builder.message(root);
+        Self { messages: builder.messages, enums: builder.words, event }
+    }
+}
+
+impl Message {
+    pub(crate) fn field(&self, number: u32) -> Option<&Field> {
+        let place = (*self.places.get(usize_from(number))?)?;
+        self.fields.get(place)
+    }
+
+    pub(crate) fn field_named(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|field| field.name == name)
+    }
+}
+
+impl Enum {
+    pub(crate) fn word(&self, number: i32) -> Option<&str> {
+        self.words.iter().find(|(known, _)| *known == number).map(|(_, word)| word.as_str())
+    }
+
+    pub(crate) fn number(&self, word: &str) -> Option<i32> {
+        self.words.iter().find(|(_, known)| known == word).map(|(number, _)| *number)
+    }
+}
+
+fn collect<'d>(
+    scope: &str,
+    message: &'d DescriptorProto,
+    types: &mut HashMap<String, &'d DescriptorProto>,
+) {
+    let name = format!("{scope}.{}", message.name());
+    for nested in &message.nested_type {
+        collect(&name, nested, types);
+    }
+    types.insert(name, message);
+}
+
+struct Builder<'d> {
+    types: HashMap<String, &'d DescriptorProto>,
+    enums: HashMap<String, &'d prost_types::EnumDescriptorProto>,
+    places: HashMap<String, usize>,
+    messages: Vec<Message>,
+    words: Vec<Enum>,
+}
+
+impl Builder<'_> {
+    fn message(&mut self, type_name: &str) -> MessageIndex {
+        if let Some(&place) = self.places.get(type_name) {
+            return MessageIndex(place);
+        }
+        let place = self.messages.len();
+        self.places.insert(type_name.to_owned(), place);
+        self.messages.push(Message::default());
+        let Some(&descriptor) = self.types.get(type_name) else {
+            return MessageIndex(place);
+        };
+        let mut message =
+            Message { name: descriptor.name().to_owned(), fields: Vec::new(), places: Vec::new() };
+        for field in &descriptor.field {
+            let number = usize_from(field.number());
+            message.places.resize(message.places.len().max(number + 1), None);
+            if let Some(slot) = message.places.get_mut(number) {
+                *slot = Some(message.fields.len());
+            }
+            message.fields.push(self.field(field));
+        }
+        if let Some(slot) = self.messages.get_mut(place) {
+            *slot = message;
+        }
+        MessageIndex(place)
+    }
+
+    fn field(&mut self, field: &FieldDescriptorProto) -> Field {
+        let kind = self.kind(field);
+        Field {
+            number: u32::try_from(field.number()).unwrap_or_default(),
+            name: field.name().to_owned(),
+            kind,
+            repeated: field.label() == Label::Repeated && kind != Kind::TextMap,
+            optional: field.proto3_optional(),
+        }
+    }
+
+    fn kind(&mut self, field: &FieldDescriptorProto) -> Kind {
+        match field.r#type() {
+            Type::Bool => Kind::Bool,
+            Type::Sint32 => Kind::ZigZag { min: i32::MIN.into(), max: I32_MAX },
+            Type::Sint64 => Kind::ZigZag { min: i64::MIN, max: I64_MAX },
+            Type::Int32 => Kind::Int { min: i32::MIN.into(), max: I32_MAX },
+            Type::Int64 => Kind::Int { min: i64::MIN, max: I64_MAX },
+            Type::Uint32 => Kind::Int { min: 0, max: u32::MAX.into() },
+            Type::Uint64 => Kind::Int { min: 0, max: u64::MAX },
+            Type::Bytes => Kind::Bytes,
+            Type::String => Kind::Text(text_rule(field.name())),
+            Type::Enum => self.enumeration(field.type_name()),
+            Type::Message => match field.type_name() {
+                ".google.protobuf.Timestamp" => Kind::Timestamp,
+                name if self.is_map(name) => Kind::TextMap,
+                name => Kind::Message(self.message(name)),
+            },
+            // proto/ has none of these; `every_field_has_a_kind` keeps it so.
+            Type::Double
+            | Type::Float
+            | Type::Fixed32
+            | Type::Fixed64
+            | Type::Sfixed32
+            | Type::Sfixed64
+            | Type::Group => Kind::Bytes,
+        }
+    }
+
+    fn is_map(&self, type_name: &str) -> bool {
+        self.types
+            .get(type_name)
+            .and_then(|entry| entry.options.as_ref())
+            .is_some_and(prost_types::MessageOptions::map_entry)
+    }
+
+    fn enumeration(&mut self, type_name: &str) -> Kind {
+        let place = self.words.len();
+        let mut words = Enum::default();
+        if let Some(descriptor) = self.enums.get(type_name) {
+            let prefix = format!("{}_", screaming_snake(descriptor.name()));
+            for value in &descriptor.value {
+                let name = value.name().strip_prefix(&prefix).unwrap_or(value.name());
+                words.words.push((value.number(), name.to_lowercase()));
+            }
+        }
+        self.words.push(words);
+        Kind::Enum(EnumIndex(place))
+    }
+}
+
+/// Names of this model end in what they are: ids in `_id`, quantities in `quantity`.
+fn text_rule(field_name: &str) -> TextRule {
+    match field_name {
+        "source" | "type" => TextRule::Id,
+        name if name.ends_with("_id") || name.ends_with("_ids") => TextRule::Id,
+        name if name == "quantity" || name.ends_with("_quantity") => TextRule::Decimal,
+        _ => TextRule::Any,
+    }
+}
+
+fn screaming_snake(camel: &str) -> String {
+    let mut name = String::new();
+    for (at, letter) in camel.chars().enumerate() {
+        if at > 0 && letter.is_ascii_uppercase() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_uppercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_event_is_found_with_its_fields() {
+        let event = schema().event();
+        assert_eq!(event.name, "OrderEvent");
+        let occurred_at = event.field_named("occurred_at").unwrap();
+        assert_eq!(occurred_at.kind, Kind::Timestamp);
+        assert_eq!(event.field(occurred_at.number).unwrap().name, "occurred_at");
+        let Kind::Message(line) = event.field_named("lines").unwrap().kind else { panic!() };
+        let line = schema().message(line);
+        assert_eq!(line.field_named("quantity").unwrap().kind, Kind::Text(TextRule::Decimal));
+        assert_eq!(line.field_named("line_id").unwrap().kind, Kind::Text(TextRule::Id));
+        assert_eq!(event.field_named("attributes").unwrap().kind, Kind::TextMap);
+        assert!(event.field(536_870_911).is_none());
+    }
+
+    #[test]
+    fn enum_words_are_lower_case_without_their_prefix() {
+        let Kind::Enum(precision) =
+            schema().event().field_named("occurred_at_precision").unwrap().kind
+        else {
+            panic!()
+        };
+        let words = schema().words(precision);
+        let number = words.number("second").unwrap();
+        assert_eq!(words.word(number), Some("second"));
+        assert_eq!(words.word(0), Some("unspecified"));
+    }
+
+    #[test]
+    fn every_field_has_a_kind_that_the_table_can_say() {
+        let descriptors = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
+        let event_file =
+            descriptors.file.iter().find(|file| file.name().ends_with("order_event.proto")).unwrap();
+        for message in &event_file.message_type {
+            for field in &message.field {
+                assert!(
+                    !matches!(
+                        field.r#type(),
+                        Type::Double
+                            | Type::Float
+                            | Type::Fixed32
+                            | Type::Fixed64
+                            | Type::Sfixed32
+                            | Type::Sfixed64
+                            | Type::Group
+                    ),
+                    "{}.{}",
+                    message.name(),
+                    field.name()
+                );
+            }
+        }
+    }
+}

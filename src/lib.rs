@@ -1,0 +1,11 @@
+//! Order Ledger
+mod event;
+mod limits;
+mod num;
+pub mod proto;
+mod time;
+
+pub use event::{
+    EVENT_TYPES, Event, EventType, Group, Violation, event_from_json, event_to_json, event_type,
+};
+pub use limits::Limits;
