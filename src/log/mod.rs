@@ -1,0 +1,107 @@
+//! The log: blocks of entries in segment files, the only truth that the ledger has.
+//! Does not know orders' state, batches, or who reads.
+
+mod disk;
+mod format;
+mod leaf;
+mod prepare;
+mod reader;
+mod recovery;
+mod segments;
+mod writer;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use disk::{Disk, DiskFile, FileSystem};
+pub use format::Defect;
+pub use leaf::Hash;
+
+pub(crate) use disk::{read_file, write_file};
+pub(crate) use format::{BLOCK_HEADER_LEN, EntryRef, KIND_EVENT, entry_len};
+pub(crate) use leaf::{Leaf, NO_PREVIOUS, body_hash, order_hash};
+pub(crate) use reader::{Blocks, LogReader};
+pub(crate) use segments::Segment;
+pub(crate) use writer::{LogFolder, LogWriter};
+
+/// A place between blocks: the offset that the next entry has, and its position in the segment that
+/// holds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Point {
+    pub(crate) offset: u64,
+    pub(crate) position: u32,
+}
+
+/// Position of the first block of a segment.
+const FIRST_BLOCK_POSITION: u32 = 64;
+const _: () = assert!(format::SEGMENT_HEADER_LEN == 64, "blocks follow the segment header");
+
+/// An entry and where it stands in its segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Placed<'a> {
+    pub(crate) entry: EntryRef<'a>,
+    /// Position of the entry.
+    pub(crate) position: u32,
+    /// Position of the block that holds it.
+    pub(crate) block_position: u32,
+}
+
+/// Where in the log something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentAddress {
+    /// First offset of the segment, which names its file.
+    pub segment: u64,
+    /// Byte position in that file.
+    pub position: u64,
+}
+
+/// Why the log could not be read, opened or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LogError {
+    /// Stored bytes are not what was written. Nothing is dropped: the file has to be looked at.
+    #[error(
+        "segment {:020}.seg, position {}, offset {offset}: {defect}",
+        address.segment, address.position
+    )]
+    Corrupt {
+        /// Where.
+        address: SegmentAddress,
+        /// The offset that was looked for there.
+        offset: u64,
+        /// What is wrong.
+        defect: Defect,
+    },
+    /// There is no room for the next segment. It is tried again when asked for.
+    #[error("the disk is full: no room for the next log segment")]
+    DiskFull,
+    /// The disk failed.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+}
+
+impl LogError {
+    pub(crate) fn io(path: &Path, source: io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    pub(crate) fn segment_io(segment: &Segment, source: io::Error) -> Self {
+        Self::Io { path: segments::segment_name(segment.first_offset).into(), source }
+    }
+
+    pub(crate) fn corrupt_at(segment: &Segment, at: Point, defect: Defect) -> Self {
+        let position = at.position.into();
+        let address = SegmentAddress { segment: segment.first_offset, position };
+        Self::Corrupt { address, offset: at.offset, defect }
+    }
+}
+
+/// Whether an I/O error says that there is no space left.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

@@ -1,0 +1,223 @@
+//! Reads committed blocks and single entries, verified. Does not know the head: callers say up to
+//! where they may look.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::disk::read_full_at;
+use super::format::{
+    BLOCK_HEADER_LEN, BlockHeader, Defect, EntryRef, SEGMENT_HEADER_LEN, read_block,
+};
+use super::segments::{Segment, Segments};
+use super::{FIRST_BLOCK_POSITION, LogError, Placed, Point, SegmentAddress};
+use crate::num::{u64_from, usize_from};
+
+/// Most entries are read whole by this many bytes.
+const ENTRY_READ_LEN: usize = 1024;
+/// Entries that stand this close together are read at once.
+const GATHER_LEN: u32 = 64 * 1024;
+
+/// Reads the segments. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct LogReader {
+    segments: Segments,
+}
+
+/// Whole blocks, read in one piece; their headers are verified, their entries when they are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    bytes: Bytes,
+    segment: u64,
+    from: Point,
+    /// The point right behind them.
+    pub(crate) next: Point,
+}
+
+impl LogReader {
+    pub(crate) fn new(segments: Segments) -> Self {
+        Self { segments }
+    }
+
+    pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
+        self.segments.all()
+    }
+
+    /// Reads whole blocks from a block's point on, about `length` bytes of them, none of them at or
+    /// beyond `head`. Empty only where `from` is at `head`.
+    ///
+    /// # Errors
+    /// Damage, by segment, position and offset.
+    pub(crate) fn blocks(
+        &self,
+        mut from: Point,
+        head: Point,
+        length: usize,
+    ) -> Result<Blocks, LogError> {
+        let segment = self.holding(from.offset)?;
+        if segment.first_offset == from.offset {
+            from.position = FIRST_BLOCK_POSITION;
+        }
+        if from.offset >= head.offset {
+            let segment = segment.first_offset;
+            return Ok(Blocks { bytes: Bytes::new(), segment, from, next: from });
+        }
+        let limit = if head.offset < self.segments.after(segment.first_offset) {
+            u64::from(head.position)
+        } else {
+            segment.capacity
+        };
+        let room = usize_from(limit.saturating_sub(u64::from(from.position)));
+        let mut bytes = read(&segment, from, length.max(BLOCK_HEADER_LEN).min(room))?;
+        let first = expect_block(&bytes, from.offset).map_err(|defect| {
+            LogError::corrupt_at(&segment, from, defect)
+        })?;
+        if bytes.len() < usize_from(first.length) {
+            bytes = read(&segment, from, usize_from(first.length).min(room))?;
+        }
+        let next = whole_blocks(&bytes, from, head.offset)
+            .map_err(|(at, defect)| LogError::corrupt_at(&segment, at, defect))?;
+        bytes.truncate(usize_from(next.position - from.position));
+        Ok(Blocks { bytes: bytes.into(), segment: segment.first_offset, from, next })
+    }
+
+    /// Reads single entries, given by offset and position; offsets must rise.
+    ///
+    /// # Errors
+    /// Damage, by segment, position and offset.
+    pub(crate) fn entries(
+        &self,
+        places: &[Point],
+        mut each: impl FnMut(EntryRef<'_>),
+    ) -> Result<(), LogError> {
+        let mut rest = places;
+        while let Some(&first) = rest.first() {
+            let segment = self.holding(first.offset)?;
+            let segment_end = self.segments.after(segment.first_offset);
+            let near = rest.partition_point(|place| {
+                place.offset < segment_end && place.position < first.position + GATHER_LEN
+            });
+            let (group, later) = rest.split_at(near.max(1));
+            read_entries(&segment, group, &mut each)?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    /// Whether a block begins at `point`, or the blocks of its segment end there.
+    pub(crate) fn is_boundary(&self, point: Point) -> bool {
+        let Some(segment) = self.segments.holding(point.offset) else { return point.offset == 0 };
+        if segment.first_offset == point.offset {
+            return true;
+        }
+        let inside = usize_from(point.position) >= SEGMENT_HEADER_LEN
+            && u64::from(point.position) <= segment.capacity;
+        let header = read(&segment, point, BLOCK_HEADER_LEN);
+        inside
+            && header.is_ok_and(|header| {
+                header.iter().all(|&byte| byte == 0) || expect_block(&header, point.offset).is_ok()
+            })
+    }
+
+    fn holding(&self, offset: u64) -> Result<Arc<Segment>, LogError> {
+        self.segments.holding(offset).ok_or(LogError::Corrupt {
+            address: SegmentAddress { segment: 0, position: 0 },
+            offset,
+            defect: Defect::Truncated,
+        })
+    }
+}
+
+impl Blocks {
+    /// Calls `each` with every entry, in order.
+    ///
+    /// # Errors
+    /// Damage, by segment, position and offset; the entries before it have been handed out.
+    pub(crate) fn each<'a>(&'a self, mut each: impl FnMut(Placed<'a>)) -> Result<(), LogError> {
+        let mut at = self.from;
+        while at.offset < self.next.offset {
+            let skipped = usize_from(at.position - self.from.position);
+            let block = self.bytes.get(skipped..).unwrap_or_default();
+            let header = read_block(block, |entry, position| {
+                let position = at.position + u32::try_from(position).unwrap_or(u32::MAX);
+                each(Placed { entry, position, block_position: at.position });
+            });
+            let header = header.map_err(|defect| LogError::Corrupt {
+                address: SegmentAddress { segment: self.segment, position: at.position.into() },
+                offset: at.offset,
+                defect,
+            })?;
+            at = behind(at, &header);
+        }
+        Ok(())
+    }
+
+    /// The bytes that all of `part` stands in, to be shared without a copy.
+    pub(crate) fn share(&self, part: &[u8]) -> Bytes {
+        self.bytes.slice_ref(part)
+    }
+}
+
+fn read(segment: &Segment, from: Point, length: usize) -> Result<Vec<u8>, LogError> {
+    let mut bytes = vec![0; length];
+    let read = read_full_at(&*segment.file, &mut bytes, u64::from(from.position))
+        .map_err(|source| LogError::segment_io(segment, source))?;
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
+fn expect_block(bytes: &[u8], expected: u64) -> Result<BlockHeader, Defect> {
+    let header = BlockHeader::decode(bytes)?;
+    if header.first_offset == expected {
+        Ok(header)
+    } else {
+        Err(Defect::Offset { expected, found: header.first_offset })
+    }
+}
+
+fn behind(at: Point, header: &BlockHeader) -> Point {
+    Point {
+        offset: at.offset + u64::from(header.entry_count),
+        position: at.position.saturating_add(header.length),
+    }
+}
+
+/// The point behind the whole blocks in `bytes` that lie below `head`.
+fn whole_blocks(bytes: &[u8], from: Point, head: u64) -> Result<Point, (Point, Defect)> {
+    let mut at = from;
+    while at.offset < head {
+        let rest = bytes.get(usize_from(at.position - from.position)..).unwrap_or_default();
+        if rest.len() < BLOCK_HEADER_LEN || rest.iter().take(8).all(|&byte| byte == 0) {
+            break;
+        }
+        let header = expect_block(rest, at.offset).map_err(|defect| (at, defect))?;
+        if rest.len() < usize_from(header.length) {
+            break;
+        }
+        at = behind(at, &header);
+    }
+    if at == from { Err((from, Defect::Length("block"))) } else { Ok(at) }
+}
+
+fn read_entries(
+    segment: &Segment,
+    group: &[Point],
+    each: &mut impl FnMut(EntryRef<'_>),
+) -> Result<(), LogError> {
+    let (Some(&first), Some(&last)) = (group.first(), group.last()) else { return Ok(()) };
+    let span = usize_from(last.position.saturating_sub(first.position)) + ENTRY_READ_LEN;
+    let mut bytes = read(segment, first, span)?;
+    for place in group {
+        let begin = usize_from(place.position.saturating_sub(first.position));
+        let rest = bytes.get(begin..).unwrap_or_default();
+        let stated = EntryRef::stated_len(rest).unwrap_or(0);
+        if stated > rest.len() && u64_from(stated) <= segment.capacity {
+            bytes = read(segment, first, begin + stated.max(span))?;
+        }
+        let rest = bytes.get(begin..).unwrap_or_default();
+        let (entry, _) = EntryRef::decode(rest, place.offset)
+            .map_err(|defect| LogError::corrupt_at(segment, *place, defect))?;
+        each(entry);
+    }
+    Ok(())
+}

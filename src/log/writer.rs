@@ -1,0 +1,214 @@
+//! Appends blocks: recovers the end of the log, then writes one block after the other, each durable
+//! before the next. Does not know what entries mean, nor who waits for them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::disk::{Disk, DiskFile, read_full_at, write_all_at};
+use super::format::{Defect, SEGMENT_HEADER_LEN, SegmentHeader};
+use super::prepare::{Preparation, Preparer};
+use super::reader::LogReader;
+use super::recovery::{Rest, recover};
+use super::segments::{PREPARED_NAME, Segment, Segments, segment_name};
+use super::{FIRST_BLOCK_POSITION, LogError, Placed, Point, is_disk_full};
+use crate::num::{u64_from, usize_from};
+
+/// The folder of the log, checked but not yet recovered.
+#[derive(Debug)]
+pub(crate) struct LogFolder {
+    preparation: Preparation,
+    ledger_id: [u8; 16],
+    segments: Segments,
+}
+
+/// The end of the log, where blocks are added.
+#[derive(Debug)]
+pub(crate) struct LogWriter {
+    preparation: Preparation,
+    preparer: Preparer,
+    ledger_id: [u8; 16],
+    segments: Segments,
+    current: Arc<Segment>,
+    end: Point,
+}
+
+impl LogFolder {
+    /// Checks the headers of all segments. `capacity` is the size of segments made from now on.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        folder: &Path,
+        ledger_id: [u8; 16],
+        capacity: u64,
+    ) -> Result<Self, LogError> {
+        disk.create_dir(folder).map_err(|error| LogError::io(folder, error))?;
+        let segments = Segments::open(&*disk, folder, ledger_id)?;
+        let preparation = Preparation { disk, folder: folder.to_owned(), capacity };
+        Ok(Self { preparation, ledger_id, segments })
+    }
+
+    pub(crate) fn reader(&self) -> LogReader {
+        LogReader::new(self.segments.clone())
+    }
+
+    /// Recovers the log from a block's point on: hands out every entry, cuts off what a power cut
+    /// left of the last block, and answers the writer.
+    ///
+    /// # Errors
+    /// Corruption, by segment, position and defect; nothing is changed then.
+    pub(crate) fn recover(
+        self,
+        from: Point,
+        mut each: impl FnMut(Placed<'_>),
+    ) -> Result<LogWriter, LogError> {
+        let mut end = from;
+        let segments = self.segments.all();
+        let begin = segments.partition_point(|segment| segment.first_offset <= from.offset);
+        let tail = segments.get(begin.saturating_sub(1)..).unwrap_or_default();
+        for (index, segment) in tail.iter().enumerate() {
+            if segment.first_offset == end.offset {
+                end.position = FIRST_BLOCK_POSITION;
+            }
+            let next = tail.get(index + 1).map(|next| next.first_offset);
+            end = self.recover_segment(segment, (end, next), &mut each)?;
+        }
+        self.into_writer(end)
+    }
+
+    fn recover_segment(
+        &self,
+        segment: &Segment,
+        (from, next): (Point, Option<u64>),
+        each: &mut impl FnMut(Placed<'_>),
+    ) -> Result<Point, LogError> {
+        let io = |error| LogError::segment_io(segment, error);
+        let mut bytes = vec![0; usize_from(segment.capacity)];
+        let start = usize_from(from.position);
+        let wanted = bytes.get_mut(start..).unwrap_or_default();
+        read_full_at(&*segment.file, wanted, u64_from(start)).map_err(io)?;
+        let found = recover(&bytes, start, from.offset, |entry, position, block_position| {
+            let [position, block_position] =
+                [position, block_position].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+            each(Placed { entry, position, block_position });
+        });
+        let position = u32::try_from(found.position).unwrap_or(u32::MAX);
+        let end = Point { offset: found.next_offset, position };
+        let defect = match (found.rest, next) {
+            (Rest::Clean, Some(next)) if next != end.offset => {
+                Some(Defect::Offset { expected: end.offset, found: next })
+            }
+            (Rest::Clean, _) => None,
+            (Rest::Torn { end: torn_end, defect }, None) => {
+                self.cut(segment, (found.position, torn_end)).map_err(io)?;
+                tracing::warn!(
+                    segment = segment_name(segment.first_offset), position, offset = end.offset,
+                    bytes = torn_end - found.position, %defect,
+                    "cut off the torn end of the log, which had not been acknowledged"
+                );
+                None
+            }
+            (Rest::Torn { defect, .. }, Some(_)) | (Rest::Corrupt(defect), _) => Some(defect),
+        };
+        defect.map_or(Ok(end), |defect| Err(LogError::corrupt_at(segment, end, defect)))
+    }
+
+    fn cut(&self, segment: &Segment, (begin, end): (usize, usize)) -> std::io::Result<()> {
+        write_all_at(&*segment.file, &vec![0; end - begin], u64_from(begin))?;
+        segment.file.sync()
+    }
+
+    fn into_writer(self, mut end: Point) -> Result<LogWriter, LogError> {
+        let Self { preparation, ledger_id, segments } = self;
+        let path = preparation.folder.join(PREPARED_NAME);
+        let current = if let Some(current) = segments.last() {
+            current
+        } else {
+            let file = preparation
+                .run(&AtomicBool::new(false))
+                .map_err(|error| full_or_io(&path, error))?;
+            end = Point { offset: 0, position: FIRST_BLOCK_POSITION };
+            let current = enter(&preparation, ledger_id, 0, file)?;
+            segments.push(Arc::clone(&current));
+            current
+        };
+        let mut preparer =
+            Preparer::start(preparation.clone()).map_err(|error| LogError::io(&path, error))?;
+        preparer.request();
+        Ok(LogWriter { preparation, preparer, ledger_id, segments, current, end })
+    }
+}
+
+impl LogWriter {
+    pub(crate) fn end(&self) -> Point {
+        self.end
+    }
+
+    pub(crate) fn reader(&self) -> LogReader {
+        LogReader::new(self.segments.clone())
+    }
+
+    /// Bytes of the largest block that a segment can hold.
+    pub(crate) fn block_len_max(&self) -> usize {
+        usize_from(self.preparation.capacity) - SEGMENT_HEADER_LEN
+    }
+
+    /// Bytes that the current segment has left.
+    pub(crate) fn room(&self) -> usize {
+        usize_from(self.current.capacity).saturating_sub(usize_from(self.end.position))
+    }
+
+    /// Goes on to the next segment, where the next block will stand.
+    ///
+    /// # Errors
+    /// [`LogError::DiskFull`] while there is no room for one: nothing has changed then. Any other
+    /// error leaves it open whether the segment is there.
+    pub(crate) fn next_segment(&mut self) -> Result<(), LogError> {
+        let path = self.preparation.folder.join(PREPARED_NAME);
+        let file = self.preparer.take().map_err(|error| full_or_io(&path, error))?;
+        self.current = enter(&self.preparation, self.ledger_id, self.end.offset, file)?;
+        self.segments.push(Arc::clone(&self.current));
+        self.end.position = FIRST_BLOCK_POSITION;
+        self.preparer.request();
+        Ok(())
+    }
+
+    /// Writes a block and makes it durable. It must fit into [`LogWriter::room`].
+    ///
+    /// # Errors
+    /// Any error leaves it open whether the block is there: nothing may be written after it.
+    pub(crate) fn commit(&mut self, block: &[u8], entry_count: u32) -> Result<(), LogError> {
+        assert!(block.len() <= self.room(), "a block never spans segments");
+        let io = |error| {
+            let name = segment_name(self.current.first_offset);
+            LogError::io(&self.preparation.folder.join(name), error)
+        };
+        write_all_at(&*self.current.file, block, u64::from(self.end.position)).map_err(io)?;
+        self.current.file.sync().map_err(io)?;
+        self.end.position += u32::try_from(block.len()).unwrap_or(u32::MAX);
+        self.end.offset += u64::from(entry_count);
+        Ok(())
+    }
+}
+
+/// Gives a prepared file its header and its name. Durable, contents before name.
+fn enter(
+    preparation: &Preparation,
+    ledger_id: [u8; 16],
+    first_offset: u64,
+    file: Arc<dyn DiskFile>,
+) -> Result<Arc<Segment>, LogError> {
+    let capacity = preparation.capacity;
+    let header = SegmentHeader { ledger_id, first_offset, capacity };
+    let prepared: PathBuf = preparation.folder.join(PREPARED_NAME);
+    let path = preparation.folder.join(segment_name(first_offset));
+    let entered = write_all_at(&*file, &header.encode(), 0)
+        .and_then(|()| file.sync())
+        .and_then(|()| preparation.disk.rename(&prepared, &path))
+        .and_then(|()| preparation.disk.sync_dir(&preparation.folder));
+    entered.map_err(|error| LogError::io(&path, error))?;
+    Ok(Arc::new(Segment { first_offset, capacity, file }))
+}
+
+fn full_or_io(path: &Path, error: std::io::Error) -> LogError {
+    if is_disk_full(&error) { LogError::DiskFull } else { LogError::io(path, error) }
+}
