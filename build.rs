@@ -17,12 +17,17 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 
-const FILES: [&str; 2] =
-    ["orderledger/v1/order_event.proto", "orderledger/v1/ledger_service.proto"];
+const FILES: [&str; 2] = [
+    "orderledger/v1/order_event.proto",
+    "orderledger/v1/ledger_service.proto",
+];
 
 /// Message fields that the server handles as bytes: `(message, field)`.
-const STORED_BYTES: [(&str, &str); 3] =
-    [("AppendRequest", "events"), ("RecordedEvent", "event"), ("ReplayResponse", "events")];
+const STORED_BYTES: [(&str, &str); 3] = [
+    ("AppendRequest", "events"),
+    ("RecordedEvent", "event"),
+    ("ReplayResponse", "events"),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -32,7 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     generate(&out, "messages", descriptors.clone(), |config| config)?;
     generate(&out, "client", descriptors.clone(), |config| {
-        config.build_client(true).extern_path(".orderledger.v1", "crate::proto")
+        config
+            .build_client(true)
+            .extern_path(".orderledger.v1", "crate::proto")
     })?;
     generate(&out, "server", with_stored_bytes(descriptors)?, |config| {
         config.build_server(true).bytes(".")
@@ -47,8 +54,10 @@ fn generate(
 ) -> Result<(), Box<dyn Error>> {
     let folder = out.join(name);
     std::fs::create_dir_all(&folder)?;
-    let config =
-        tonic_prost_build::configure().build_client(false).build_server(false).out_dir(folder);
+    let config = tonic_prost_build::configure()
+        .build_client(false)
+        .build_server(false)
+        .out_dir(folder);
     configure(config).compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,13 +1,23 @@
 //! Order Ledger
 mod event;
+mod ledger;
 mod limits;
 mod log;
 mod num;
+mod order;
 pub mod proto;
 mod time;
+mod view;
 
 pub use event::{
-    EVENT_TYPES, Event, EventType, Group, Violation, event_from_json, event_to_json, event_type,
+    EVENT_TYPES, Event, EventType, Group, RecordedEvent, Violation, event_from_json, event_to_json,
+    event_type,
+};
+pub use ledger::{
+    AppendError, Appended, AsOf, Batch, Chunk, FailureClass, Follow, Ledger, OpenError, Options,
+    Outcome, Pending, QueryError, Receipt, Replay, ReusedId, Timeline, TimelineQuery, TimelineRow,
+    WrongRevision,
 };
 pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};
+pub use view::ViewError;

@@ -19,7 +19,11 @@ pub(crate) const QUANTITY_FRACTION_DIGITS_MAX: usize = 6;
 
 /// Lists every violation of an encoded `OrderEvent` but those of its required fields.
 pub(crate) fn check(encoded: &[u8], limits: &Limits) -> Vec<Violation> {
-    let mut check = Check { schema: schema(), limits, violations: Vec::new() };
+    let mut check = Check {
+        schema: schema(),
+        limits,
+        violations: Vec::new(),
+    };
     check.message(check.schema.event(), encoded, &Path::ROOT);
     check.violations
 }
@@ -38,7 +42,11 @@ struct Path<'p> {
 }
 
 impl Path<'_> {
-    const ROOT: Path<'static> = Path { parent: None, name: "", index: None };
+    const ROOT: Path<'static> = Path {
+        parent: None,
+        name: "",
+        index: None,
+    };
 
     fn text(&self) -> String {
         let mut text = self.parent.map(Path::text).unwrap_or_default();
@@ -55,7 +63,8 @@ impl Path<'_> {
 
 impl Check<'_> {
     fn violation(&mut self, path: &Path<'_>, description: impl Into<String>) {
-        self.violations.push(Violation::new(path.text(), description));
+        self.violations
+            .push(Violation::new(path.text(), description));
     }
 
     fn message(&mut self, message: &'static Message, encoded: &[u8], path: &Path<'_>) {
@@ -69,12 +78,22 @@ impl Check<'_> {
                 }
             };
             // A field of a newer version is kept as it is.
-            let Some(known) = message.field(field.number) else { continue };
+            let Some(known) = message.field(field.number) else {
+                continue;
+            };
             let index = known.repeated.then(|| {
                 let count = counts.get_mut(usize_from(field.number));
                 count.map_or(0, |count| std::mem::replace(count, *count + 1))
             });
-            self.field(known, &field, &Path { parent: Some(path), name: &known.name, index });
+            self.field(
+                known,
+                &field,
+                &Path {
+                    parent: Some(path),
+                    name: &known.name,
+                    index,
+                },
+            );
         }
     }
 
@@ -88,8 +107,7 @@ impl Check<'_> {
             (
                 Kind::Bool | Kind::Int { .. } | Kind::ZigZag { .. } | Kind::Enum(_),
                 Value::Bytes(packed),
-            ) if known.repeated =>
-            {
+            ) if known.repeated => {
                 self.packed(packed, path);
             }
             (Kind::Text(rule), Value::Bytes(text)) => self.text(rule, text, path),
@@ -213,11 +231,29 @@ mod tests {
 
     #[test]
     fn a_decimal_is_exact_and_bounded() {
-        for good in ["", "0", "1", "-1", "12.5", "-0.000001", "999999999999.999999"] {
+        for good in [
+            "",
+            "0",
+            "1",
+            "-1",
+            "12.5",
+            "-0.000001",
+            "999999999999.999999",
+        ] {
             assert!(is_decimal(good), "{good}");
         }
-        for bad in ["+1", ".5", "1.", "1e3", "1,5", " 1", "-", "1.0000001", "1000000000000", "NaN"]
-        {
+        for bad in [
+            "+1",
+            ".5",
+            "1.",
+            "1e3",
+            "1,5",
+            " 1",
+            "-",
+            "1.0000001",
+            "1000000000000",
+            "NaN",
+        ] {
             assert!(!is_decimal(bad), "{bad}");
         }
     }

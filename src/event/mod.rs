@@ -6,6 +6,7 @@ mod catalogue;
 mod check;
 mod cursor;
 mod json;
+mod recorded;
 mod schema;
 mod violation;
 
@@ -16,6 +17,8 @@ use prost::Message as _;
 
 pub use catalogue::{EVENT_TYPES, EventType, Group, event_type};
 pub use json::{event_from_json, event_to_json};
+pub(crate) use json::{from_hex, to_hex};
+pub use recorded::RecordedEvent;
 pub use violation::Violation;
 
 pub(crate) use canonical::same_content;
@@ -103,7 +106,11 @@ impl Event {
         let mut violations = check::check(&body, limits);
         let envelope = Envelope::of(&body);
         envelope.check_required(&body, &mut violations);
-        if violations.is_empty() { Ok(Self { body, envelope }) } else { Err(violations) }
+        if violations.is_empty() {
+            Ok(Self { body, envelope })
+        } else {
+            Err(violations)
+        }
     }
 
     /// An event that the ledger has stored, which was valid when it was appended.
@@ -122,6 +129,11 @@ impl Event {
     #[must_use]
     pub fn correlation_id(&self) -> &str {
         self.text(&self.envelope.correlation_id)
+    }
+
+    /// The name of the order, sharing the body's memory.
+    pub(crate) fn correlation_id_bytes(&self) -> Bytes {
+        self.body.slice(self.envelope.correlation_id.clone())
     }
 
     /// The system that says so.
@@ -174,7 +186,9 @@ impl Envelope {
         let mut end = 0_usize;
         for field in cursor::fields(body).map_while(Result::ok) {
             end += field.encoded.len();
-            let Value::Bytes(value) = field.value else { continue };
+            let Value::Bytes(value) = field.value else {
+                continue;
+            };
             let range = end - value.len()..end;
             match field.number {
                 field::CORRELATION_ID => envelope.correlation_id = range,

@@ -11,8 +11,7 @@ use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorSet};
 use crate::num::usize_from;
 
 /// The descriptors of `proto/` and of what it imports, serialised.
-pub(crate) const DESCRIPTORS: &[u8] =
-    include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub(crate) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// One message type.
 #[derive(Debug, Default)]
@@ -38,8 +37,14 @@ pub(crate) struct Field {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Bool,
-    Int { min: i64, max: u64 },
-    ZigZag { min: i64, max: u64 },
+    Int {
+        min: i64,
+        max: u64,
+    },
+    ZigZag {
+        min: i64,
+        max: u64,
+    },
     Enum(EnumIndex),
     Text(TextRule),
     Bytes,
@@ -85,8 +90,11 @@ const I32_MAX: u64 = (1 << 31) - 1;
 const I64_MAX: u64 = i64::MAX.cast_unsigned();
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(".orderledger.v1.OrderEvent"));
-static EMPTY_MESSAGE: Message =
-    Message { name: String::new(), fields: Vec::new(), places: Vec::new() };
+static EMPTY_MESSAGE: Message = Message {
+    name: String::new(),
+    fields: Vec::new(),
+    places: Vec::new(),
+};
 static EMPTY_ENUM: Enum = Enum { words: Vec::new() };
 
 /// The schema of the canonical event.
@@ -121,10 +129,19 @@ impl Schema {
                 enums.insert(format!("{package}.{}", words.name()), words);
             }
         }
-        let mut builder =
-            Builder { types, enums, places: HashMap::new(), messages: Vec::new(), words: Vec::new() };
+        let mut builder = Builder {
+            types,
+            enums,
+            places: HashMap::new(),
+            messages: Vec::new(),
+            words: Vec::new(),
+        };
         let event = builder.message(root);
-        Self { messages: builder.messages, enums: builder.words, event }
+        Self {
+            messages: builder.messages,
+            enums: builder.words,
+            event,
+        }
     }
 }
 
@@ -141,11 +158,17 @@ impl Message {
 
 impl Enum {
     pub(crate) fn word(&self, number: i32) -> Option<&str> {
-        self.words.iter().find(|(known, _)| *known == number).map(|(_, word)| word.as_str())
+        self.words
+            .iter()
+            .find(|(known, _)| *known == number)
+            .map(|(_, word)| word.as_str())
     }
 
     pub(crate) fn number(&self, word: &str) -> Option<i32> {
-        self.words.iter().find(|(_, known)| known == word).map(|(number, _)| *number)
+        self.words
+            .iter()
+            .find(|(_, known)| known == word)
+            .map(|(number, _)| *number)
     }
 }
 
@@ -180,11 +203,16 @@ impl Builder<'_> {
         let Some(&descriptor) = self.types.get(type_name) else {
             return MessageIndex(place);
         };
-        let mut message =
-            Message { name: descriptor.name().to_owned(), fields: Vec::new(), places: Vec::new() };
+        let mut message = Message {
+            name: descriptor.name().to_owned(),
+            fields: Vec::new(),
+            places: Vec::new(),
+        };
         for field in &descriptor.field {
             let number = usize_from(field.number());
-            message.places.resize(message.places.len().max(number + 1), None);
+            message
+                .places
+                .resize(message.places.len().max(number + 1), None);
             if let Some(slot) = message.places.get_mut(number) {
                 *slot = Some(message.fields.len());
             }
@@ -210,12 +238,30 @@ impl Builder<'_> {
     fn kind(&mut self, field: &FieldDescriptorProto) -> Kind {
         match field.r#type() {
             Type::Bool => Kind::Bool,
-            Type::Sint32 => Kind::ZigZag { min: i32::MIN.into(), max: I32_MAX },
-            Type::Sint64 => Kind::ZigZag { min: i64::MIN, max: I64_MAX },
-            Type::Int32 => Kind::Int { min: i32::MIN.into(), max: I32_MAX },
-            Type::Int64 => Kind::Int { min: i64::MIN, max: I64_MAX },
-            Type::Uint32 => Kind::Int { min: 0, max: u32::MAX.into() },
-            Type::Uint64 => Kind::Int { min: 0, max: u64::MAX },
+            Type::Sint32 => Kind::ZigZag {
+                min: i32::MIN.into(),
+                max: I32_MAX,
+            },
+            Type::Sint64 => Kind::ZigZag {
+                min: i64::MIN,
+                max: I64_MAX,
+            },
+            Type::Int32 => Kind::Int {
+                min: i32::MIN.into(),
+                max: I32_MAX,
+            },
+            Type::Int64 => Kind::Int {
+                min: i64::MIN,
+                max: I64_MAX,
+            },
+            Type::Uint32 => Kind::Int {
+                min: 0,
+                max: u32::MAX.into(),
+            },
+            Type::Uint64 => Kind::Int {
+                min: 0,
+                max: u64::MAX,
+            },
             Type::Bytes => Kind::Bytes,
             Type::String => Kind::Text(text_rule(field.name())),
             Type::Enum => self.enumeration(field.type_name()),
@@ -289,18 +335,29 @@ mod tests {
         let occurred_at = event.field_named("occurred_at").unwrap();
         assert_eq!(occurred_at.kind, Kind::Timestamp);
         assert_eq!(event.field(occurred_at.number).unwrap().name, "occurred_at");
-        let Kind::Message(line) = event.field_named("lines").unwrap().kind else { panic!() };
+        let Kind::Message(line) = event.field_named("lines").unwrap().kind else {
+            panic!()
+        };
         let line = schema().message(line);
-        assert_eq!(line.field_named("quantity").unwrap().kind, Kind::Text(TextRule::Decimal));
-        assert_eq!(line.field_named("line_id").unwrap().kind, Kind::Text(TextRule::Id));
+        assert_eq!(
+            line.field_named("quantity").unwrap().kind,
+            Kind::Text(TextRule::Decimal)
+        );
+        assert_eq!(
+            line.field_named("line_id").unwrap().kind,
+            Kind::Text(TextRule::Id)
+        );
         assert_eq!(event.field_named("attributes").unwrap().kind, Kind::TextMap);
         assert!(event.field(536_870_911).is_none());
     }
 
     #[test]
     fn enum_words_are_lower_case_without_their_prefix() {
-        let Kind::Enum(precision) =
-            schema().event().field_named("occurred_at_precision").unwrap().kind
+        let Kind::Enum(precision) = schema()
+            .event()
+            .field_named("occurred_at_precision")
+            .unwrap()
+            .kind
         else {
             panic!()
         };
@@ -313,8 +370,11 @@ mod tests {
     #[test]
     fn every_field_has_a_kind_that_the_table_can_say() {
         let descriptors = FileDescriptorSet::decode(DESCRIPTORS).unwrap();
-        let event_file =
-            descriptors.file.iter().find(|file| file.name().ends_with("order_event.proto")).unwrap();
+        let event_file = descriptors
+            .file
+            .iter()
+            .find(|file| file.name().ends_with("order_event.proto"))
+            .unwrap();
         for message in &event_file.message_type {
             for field in &message.field {
                 assert!(

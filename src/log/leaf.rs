@@ -1,6 +1,7 @@
 //! The leaf: what one entry contributes to the proof that nothing was changed or left out.
 //! Does not know trees or signatures; it is part of format 1 (`docs/format.md`, "The leaf").
 
+use crate::event::RecordedEvent;
 use sha2::{Digest as _, Sha256};
 
 /// A SHA-256 hash.
@@ -62,6 +63,23 @@ pub(crate) fn body_hash(body: &[u8]) -> Hash {
     hasher.finalize().into()
 }
 
+impl RecordedEvent {
+    /// The leaf hash of the event's entry.
+    #[must_use]
+    pub fn leaf_hash(&self) -> Hash {
+        Leaf {
+            flags: 0,
+            recorded_at: self.recorded_at_ns,
+            occurred_at: self.event.occurred_at_ns().unwrap_or(0),
+            revision: self.revision,
+            order: &order_hash(self.event.correlation_id().as_bytes()),
+            previous: &self.previous,
+            body: &body_hash(self.event.body()),
+        }
+        .hash()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,11 +99,26 @@ mod tests {
         let hash = leaf.hash();
         for changed in [
             Leaf { flags: 1, ..leaf },
-            Leaf { recorded_at: 9, ..leaf },
-            Leaf { occurred_at: 9, ..leaf },
-            Leaf { revision: 9, ..leaf },
-            Leaf { order: &one, ..leaf },
-            Leaf { previous: &one, ..leaf },
+            Leaf {
+                recorded_at: 9,
+                ..leaf
+            },
+            Leaf {
+                occurred_at: 9,
+                ..leaf
+            },
+            Leaf {
+                revision: 9,
+                ..leaf
+            },
+            Leaf {
+                order: &one,
+                ..leaf
+            },
+            Leaf {
+                previous: &one,
+                ..leaf
+            },
             Leaf { body: &one, ..leaf },
         ] {
             assert_ne!(changed.hash(), hash, "{changed:?}");

@@ -13,12 +13,17 @@ mod writer;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 pub use disk::{Disk, DiskFile, FileSystem};
 pub use format::Defect;
 pub use leaf::Hash;
 
-pub(crate) use disk::{read_file, write_file};
-pub(crate) use format::{BLOCK_HEADER_LEN, EntryRef, KIND_EVENT, entry_len};
+use crate::num::usize_from;
+
+pub(crate) use disk::{read_file, read_full_at, write_all_at, write_file};
+use format::BLOCK_HEADER_LEN;
+pub(crate) use format::{BLOCK_ALIGNMENT, BlockBuilder, EntryRef, KIND_EVENT, entry_len};
 pub(crate) use leaf::{Leaf, NO_PREVIOUS, body_hash, order_hash};
 pub(crate) use reader::{Blocks, LogReader};
 pub(crate) use segments::Segment;
@@ -26,15 +31,21 @@ pub(crate) use writer::{LogFolder, LogWriter};
 
 /// A place between blocks: the offset that the next entry has, and its position in the segment that
 /// holds it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Point {
     pub(crate) offset: u64,
     pub(crate) position: u32,
 }
 
+/// Bytes of a block beyond those of its entries, at most.
+pub(crate) const BLOCK_OVERHEAD: usize = BLOCK_HEADER_LEN + format::BLOCK_ALIGNMENT;
+
 /// Position of the first block of a segment.
-const FIRST_BLOCK_POSITION: u32 = 64;
-const _: () = assert!(format::SEGMENT_HEADER_LEN == 64, "blocks follow the segment header");
+pub(crate) const FIRST_BLOCK_POSITION: u32 = 64;
+const _: () = assert!(
+    format::SEGMENT_HEADER_LEN == 64,
+    "blocks follow the segment header"
+);
 
 /// An entry and where it stands in its segment.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +55,13 @@ pub(crate) struct Placed<'a> {
     pub(crate) position: u32,
     /// Position of the block that holds it.
     pub(crate) block_position: u32,
+}
+
+impl Placed<'_> {
+    /// Whether the entry is the first of its block.
+    pub(crate) fn begins_block(&self) -> bool {
+        usize_from(self.position - self.block_position) == BLOCK_HEADER_LEN
+    }
 }
 
 /// Where in the log something stands.
@@ -87,21 +105,37 @@ pub enum LogError {
 
 impl LogError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io { path: path.to_owned(), source }
+        Self::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     pub(crate) fn segment_io(segment: &Segment, source: io::Error) -> Self {
-        Self::Io { path: segments::segment_name(segment.first_offset).into(), source }
+        Self::Io {
+            path: segments::segment_name(segment.first_offset).into(),
+            source,
+        }
     }
 
     pub(crate) fn corrupt_at(segment: &Segment, at: Point, defect: Defect) -> Self {
         let position = at.position.into();
-        let address = SegmentAddress { segment: segment.first_offset, position };
-        Self::Corrupt { address, offset: at.offset, defect }
+        let address = SegmentAddress {
+            segment: segment.first_offset,
+            position,
+        };
+        Self::Corrupt {
+            address,
+            offset: at.offset,
+            defect,
+        }
     }
 }
 
 /// Whether an I/O error says that there is no space left.
 pub(crate) fn is_disk_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }

@@ -22,6 +22,7 @@ const GATHER_LEN: u32 = 64 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct LogReader {
     segments: Segments,
+    ledger_id: [u8; 16],
 }
 
 /// Whole blocks, read in one piece; their headers are verified, their entries when they are read.
@@ -35,8 +36,15 @@ pub(crate) struct Blocks {
 }
 
 impl LogReader {
-    pub(crate) fn new(segments: Segments) -> Self {
-        Self { segments }
+    pub(crate) fn new(segments: Segments, ledger_id: [u8; 16]) -> Self {
+        Self {
+            segments,
+            ledger_id,
+        }
+    }
+
+    pub(crate) fn ledger_id(&self) -> [u8; 16] {
+        self.ledger_id
     }
 
     pub(crate) fn segments(&self) -> Vec<Arc<Segment>> {
@@ -60,7 +68,12 @@ impl LogReader {
         }
         if from.offset >= head.offset {
             let segment = segment.first_offset;
-            return Ok(Blocks { bytes: Bytes::new(), segment, from, next: from });
+            return Ok(Blocks {
+                bytes: Bytes::new(),
+                segment,
+                from,
+                next: from,
+            });
         }
         let limit = if head.offset < self.segments.after(segment.first_offset) {
             u64::from(head.position)
@@ -69,16 +82,20 @@ impl LogReader {
         };
         let room = usize_from(limit.saturating_sub(u64::from(from.position)));
         let mut bytes = read(&segment, from, length.max(BLOCK_HEADER_LEN).min(room))?;
-        let first = expect_block(&bytes, from.offset).map_err(|defect| {
-            LogError::corrupt_at(&segment, from, defect)
-        })?;
+        let first = expect_block(&bytes, from.offset)
+            .map_err(|defect| LogError::corrupt_at(&segment, from, defect))?;
         if bytes.len() < usize_from(first.length) {
             bytes = read(&segment, from, usize_from(first.length).min(room))?;
         }
         let next = whole_blocks(&bytes, from, head.offset)
             .map_err(|(at, defect)| LogError::corrupt_at(&segment, at, defect))?;
         bytes.truncate(usize_from(next.position - from.position));
-        Ok(Blocks { bytes: bytes.into(), segment: segment.first_offset, from, next })
+        Ok(Blocks {
+            bytes: bytes.into(),
+            segment: segment.first_offset,
+            from,
+            next,
+        })
     }
 
     /// Reads single entries, given by offset and position; offsets must rise.
@@ -106,7 +123,9 @@ impl LogReader {
 
     /// Whether a block begins at `point`, or the blocks of its segment end there.
     pub(crate) fn is_boundary(&self, point: Point) -> bool {
-        let Some(segment) = self.segments.holding(point.offset) else { return point.offset == 0 };
+        let Some(segment) = self.segments.holding(point.offset) else {
+            return point.offset == 0;
+        };
         if segment.first_offset == point.offset {
             return true;
         }
@@ -121,7 +140,10 @@ impl LogReader {
 
     fn holding(&self, offset: u64) -> Result<Arc<Segment>, LogError> {
         self.segments.holding(offset).ok_or(LogError::Corrupt {
-            address: SegmentAddress { segment: 0, position: 0 },
+            address: SegmentAddress {
+                segment: 0,
+                position: 0,
+            },
             offset,
             defect: Defect::Truncated,
         })
@@ -140,10 +162,17 @@ impl Blocks {
             let block = self.bytes.get(skipped..).unwrap_or_default();
             let header = read_block(block, |entry, position| {
                 let position = at.position + u32::try_from(position).unwrap_or(u32::MAX);
-                each(Placed { entry, position, block_position: at.position });
+                each(Placed {
+                    entry,
+                    position,
+                    block_position: at.position,
+                });
             });
             let header = header.map_err(|defect| LogError::Corrupt {
-                address: SegmentAddress { segment: self.segment, position: at.position.into() },
+                address: SegmentAddress {
+                    segment: self.segment,
+                    position: at.position.into(),
+                },
                 offset: at.offset,
                 defect,
             })?;
@@ -171,7 +200,10 @@ fn expect_block(bytes: &[u8], expected: u64) -> Result<BlockHeader, Defect> {
     if header.first_offset == expected {
         Ok(header)
     } else {
-        Err(Defect::Offset { expected, found: header.first_offset })
+        Err(Defect::Offset {
+            expected,
+            found: header.first_offset,
+        })
     }
 }
 
@@ -186,7 +218,9 @@ fn behind(at: Point, header: &BlockHeader) -> Point {
 fn whole_blocks(bytes: &[u8], from: Point, head: u64) -> Result<Point, (Point, Defect)> {
     let mut at = from;
     while at.offset < head {
-        let rest = bytes.get(usize_from(at.position - from.position)..).unwrap_or_default();
+        let rest = bytes
+            .get(usize_from(at.position - from.position)..)
+            .unwrap_or_default();
         if rest.len() < BLOCK_HEADER_LEN || rest.iter().take(8).all(|&byte| byte == 0) {
             break;
         }
@@ -196,7 +230,11 @@ fn whole_blocks(bytes: &[u8], from: Point, head: u64) -> Result<Point, (Point, D
         }
         at = behind(at, &header);
     }
-    if at == from { Err((from, Defect::Length("block"))) } else { Ok(at) }
+    if at == from {
+        Err((from, Defect::Length("block")))
+    } else {
+        Ok(at)
+    }
 }
 
 fn read_entries(
@@ -204,7 +242,9 @@ fn read_entries(
     group: &[Point],
     each: &mut impl FnMut(EntryRef<'_>),
 ) -> Result<(), LogError> {
-    let (Some(&first), Some(&last)) = (group.first(), group.last()) else { return Ok(()) };
+    let (Some(&first), Some(&last)) = (group.first(), group.last()) else {
+        return Ok(());
+    };
     let span = usize_from(last.position.saturating_sub(first.position)) + ENTRY_READ_LEN;
     let mut bytes = read(segment, first, span)?;
     for place in group {

@@ -45,7 +45,11 @@ pub(crate) fn recover<'a>(
     first_offset: u64,
     mut each: impl FnMut(EntryRef<'a>, usize, usize),
 ) -> Recovered {
-    let mut at = Recovered { position, next_offset: first_offset, rest: Rest::Clean };
+    let mut at = Recovered {
+        position,
+        next_offset: first_offset,
+        rest: Rest::Clean,
+    };
     let mut entries = Vec::new();
     loop {
         let block = segment.get(at.position..).unwrap_or_default();
@@ -76,7 +80,10 @@ fn committed_block<'a>(
 ) -> Result<BlockHeader, Defect> {
     let header = BlockHeader::decode(block)?;
     if header.first_offset != expected {
-        return Err(Defect::Offset { expected, found: header.first_offset });
+        return Err(Defect::Offset {
+            expected,
+            found: header.first_offset,
+        });
     }
     read_block(block, |entry, place| entries.push((entry, place)))
 }
@@ -84,12 +91,19 @@ fn committed_block<'a>(
 /// What the bytes at the end of the committed blocks are.
 fn judge(segment: &[u8], at: &Recovered, defect: Defect) -> Rest {
     let rest = segment.get(at.position..).unwrap_or_default();
-    let Some(last) = rest.iter().rposition(|&byte| byte != 0) else { return Rest::Clean };
+    let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
+        return Rest::Clean;
+    };
     let after = BLOCK_ALIGNMENT.min(rest.len());
-    let later = rest.get(after..).and_then(|later| find_block(later, at.next_offset + 1));
+    let later = rest
+        .get(after..)
+        .and_then(|later| find_block(later, at.next_offset + 1));
     if let Some(good) = later {
         let good = u64_from(at.position + after + good);
-        return Rest::Corrupt(Defect::FollowedByGood { bad: Box::new(defect), good });
+        return Rest::Corrupt(Defect::FollowedByGood {
+            bad: Box::new(defect),
+            good,
+        });
     }
     // A header that stands says how long the block is; otherwise only the header is looked at.
     let length = BlockHeader::decode(rest).map_or(BLOCK_HEADER_LEN, |header| {
@@ -99,8 +113,14 @@ fn judge(segment: &[u8], at: &Recovered, defect: Defect) -> Rest {
     let unwritten = has_unwritten_sector(block, at.position);
     let debris = block.iter().all(|&byte| byte == 0);
     match (unwritten, debris) {
-        (_, true) => Rest::Torn { end: at.position + last + 1, defect: Defect::Debris },
-        (true, false) => Rest::Torn { end: at.position + last + 1, defect },
+        (_, true) => Rest::Torn {
+            end: at.position + last + 1,
+            defect: Defect::Debris,
+        },
+        (true, false) => Rest::Torn {
+            end: at.position + last + 1,
+            defect,
+        },
         (false, false) => Rest::Corrupt(defect),
     }
 }
@@ -154,7 +174,10 @@ mod tests {
     fn committed_blocks_are_found_and_zeros_end_them() {
         let (bytes, end) = segment(&[block(0, 100), block(2, 100)]);
         let found = run(&bytes);
-        assert_eq!((found.position, found.next_offset, found.rest), (end, 4, Rest::Clean));
+        assert_eq!(
+            (found.position, found.next_offset, found.rest),
+            (end, 4, Rest::Clean)
+        );
     }
 
     #[test]
@@ -176,7 +199,10 @@ mod tests {
             } else {
                 assert_eq!(found.next_offset, 2, "subset {subset:b}");
                 let torn = matches!(found.rest, Rest::Torn { .. });
-                assert!(torn || (subset == 0 && found.rest == Rest::Clean), "{subset:b}: {found:?}");
+                assert!(
+                    torn || (subset == 0 && found.rest == Rest::Clean),
+                    "{subset:b}: {found:?}"
+                );
             }
         }
     }
@@ -190,7 +216,10 @@ mod tests {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let found = run(&bytes);
-            assert!(matches!(found.rest, Rest::Corrupt(_)), "bit {bit}: {found:?}");
+            assert!(
+                matches!(found.rest, Rest::Corrupt(_)),
+                "bit {bit}: {found:?}"
+            );
         }
     }
 

@@ -41,14 +41,23 @@ impl LogFolder {
         ledger_id: [u8; 16],
         capacity: u64,
     ) -> Result<Self, LogError> {
-        disk.create_dir(folder).map_err(|error| LogError::io(folder, error))?;
+        disk.create_dir(folder)
+            .map_err(|error| LogError::io(folder, error))?;
         let segments = Segments::open(&*disk, folder, ledger_id)?;
-        let preparation = Preparation { disk, folder: folder.to_owned(), capacity };
-        Ok(Self { preparation, ledger_id, segments })
+        let preparation = Preparation {
+            disk,
+            folder: folder.to_owned(),
+            capacity,
+        };
+        Ok(Self {
+            preparation,
+            ledger_id,
+            segments,
+        })
     }
 
     pub(crate) fn reader(&self) -> LogReader {
-        LogReader::new(self.segments.clone())
+        LogReader::new(self.segments.clone(), self.ledger_id)
     }
 
     /// Recovers the log from a block's point on: hands out every entry, cuts off what a power cut
@@ -86,19 +95,38 @@ impl LogFolder {
         let start = usize_from(from.position);
         let wanted = bytes.get_mut(start..).unwrap_or_default();
         read_full_at(&*segment.file, wanted, u64_from(start)).map_err(io)?;
-        let found = recover(&bytes, start, from.offset, |entry, position, block_position| {
-            let [position, block_position] =
-                [position, block_position].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
-            each(Placed { entry, position, block_position });
-        });
+        let found = recover(
+            &bytes,
+            start,
+            from.offset,
+            |entry, position, block_position| {
+                let [position, block_position] =
+                    [position, block_position].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+                each(Placed {
+                    entry,
+                    position,
+                    block_position,
+                });
+            },
+        );
         let position = u32::try_from(found.position).unwrap_or(u32::MAX);
-        let end = Point { offset: found.next_offset, position };
+        let end = Point {
+            offset: found.next_offset,
+            position,
+        };
         let defect = match (found.rest, next) {
-            (Rest::Clean, Some(next)) if next != end.offset => {
-                Some(Defect::Offset { expected: end.offset, found: next })
-            }
+            (Rest::Clean, Some(next)) if next != end.offset => Some(Defect::Offset {
+                expected: end.offset,
+                found: next,
+            }),
             (Rest::Clean, _) => None,
-            (Rest::Torn { end: torn_end, defect }, None) => {
+            (
+                Rest::Torn {
+                    end: torn_end,
+                    defect,
+                },
+                None,
+            ) => {
                 self.cut(segment, (found.position, torn_end)).map_err(io)?;
                 tracing::warn!(
                     segment = segment_name(segment.first_offset), position, offset = end.offset,
@@ -109,7 +137,9 @@ impl LogFolder {
             }
             (Rest::Torn { defect, .. }, Some(_)) | (Rest::Corrupt(defect), _) => Some(defect),
         };
-        defect.map_or(Ok(end), |defect| Err(LogError::corrupt_at(segment, end, defect)))
+        defect.map_or(Ok(end), |defect| {
+            Err(LogError::corrupt_at(segment, end, defect))
+        })
     }
 
     fn cut(&self, segment: &Segment, (begin, end): (usize, usize)) -> std::io::Result<()> {
@@ -118,7 +148,11 @@ impl LogFolder {
     }
 
     fn into_writer(self, mut end: Point) -> Result<LogWriter, LogError> {
-        let Self { preparation, ledger_id, segments } = self;
+        let Self {
+            preparation,
+            ledger_id,
+            segments,
+        } = self;
         let path = preparation.folder.join(PREPARED_NAME);
         let current = if let Some(current) = segments.last() {
             current
@@ -126,7 +160,10 @@ impl LogFolder {
             let file = preparation
                 .run(&AtomicBool::new(false))
                 .map_err(|error| full_or_io(&path, error))?;
-            end = Point { offset: 0, position: FIRST_BLOCK_POSITION };
+            end = Point {
+                offset: 0,
+                position: FIRST_BLOCK_POSITION,
+            };
             let current = enter(&preparation, ledger_id, 0, file)?;
             segments.push(Arc::clone(&current));
             current
@@ -134,7 +171,14 @@ impl LogFolder {
         let mut preparer =
             Preparer::start(preparation.clone()).map_err(|error| LogError::io(&path, error))?;
         preparer.request();
-        Ok(LogWriter { preparation, preparer, ledger_id, segments, current, end })
+        Ok(LogWriter {
+            preparation,
+            preparer,
+            ledger_id,
+            segments,
+            current,
+            end,
+        })
     }
 }
 
@@ -144,7 +188,7 @@ impl LogWriter {
     }
 
     pub(crate) fn reader(&self) -> LogReader {
-        LogReader::new(self.segments.clone())
+        LogReader::new(self.segments.clone(), self.ledger_id)
     }
 
     /// Bytes of the largest block that a segment can hold.
@@ -164,7 +208,10 @@ impl LogWriter {
     /// error leaves it open whether the segment is there.
     pub(crate) fn next_segment(&mut self) -> Result<(), LogError> {
         let path = self.preparation.folder.join(PREPARED_NAME);
-        let file = self.preparer.take().map_err(|error| full_or_io(&path, error))?;
+        let file = self
+            .preparer
+            .take()
+            .map_err(|error| full_or_io(&path, error))?;
         self.current = enter(&self.preparation, self.ledger_id, self.end.offset, file)?;
         self.segments.push(Arc::clone(&self.current));
         self.end.position = FIRST_BLOCK_POSITION;
@@ -198,7 +245,11 @@ fn enter(
     file: Arc<dyn DiskFile>,
 ) -> Result<Arc<Segment>, LogError> {
     let capacity = preparation.capacity;
-    let header = SegmentHeader { ledger_id, first_offset, capacity };
+    let header = SegmentHeader {
+        ledger_id,
+        first_offset,
+        capacity,
+    };
     let prepared: PathBuf = preparation.folder.join(PREPARED_NAME);
     let path = preparation.folder.join(segment_name(first_offset));
     let entered = write_all_at(&*file, &header.encode(), 0)
@@ -206,9 +257,17 @@ fn enter(
         .and_then(|()| preparation.disk.rename(&prepared, &path))
         .and_then(|()| preparation.disk.sync_dir(&preparation.folder));
     entered.map_err(|error| LogError::io(&path, error))?;
-    Ok(Arc::new(Segment { first_offset, capacity, file }))
+    Ok(Arc::new(Segment {
+        first_offset,
+        capacity,
+        file,
+    }))
 }
 
 fn full_or_io(path: &Path, error: std::io::Error) -> LogError {
-    if is_disk_full(&error) { LogError::DiskFull } else { LogError::io(path, error) }
+    if is_disk_full(&error) {
+        LogError::DiskFull
+    } else {
+        LogError::io(path, error)
+    }
 }

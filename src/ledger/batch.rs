@@ -1,0 +1,300 @@
+//! A batch: what one caller appends, all of it or nothing. Prepared on the caller's thread, so that
+//! the writer only has to decide. Does not know what is in the ledger.
+
+use bytes::Bytes;
+
+use super::error::{AppendError, ReusedId};
+use crate::event::{Event, Violation, same_content};
+use crate::limits::Limits;
+use crate::log::{Hash, body_hash, entry_len, order_hash};
+use crate::num::usize_from;
+use crate::view::{EventKey, OrderMap, event_key};
+
+/// Events to append, all or nothing, and what is expected of orders before.
+///
+/// ```
+/// use order_ledger::{Batch, Event, proto::OrderEvent};
+///
+/// let event = Event::new(&OrderEvent {
+///     correlation_id: "erp/100045".into(),
+///     source: "erp".into(),
+///     event_id: "1".into(),
+///     r#type: "order.created".into(),
+///     ..Default::default()
+/// })?;
+/// let batch = Batch::of([event]).expect_revision("erp/100045", 0);
+/// # Ok::<(), Vec<order_ledger::Violation>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    events: Vec<Event>,
+    expectations: Vec<Expectation>,
+}
+
+/// What a caller expects of an order before its batch is appended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expectation {
+    pub(crate) correlation_id: String,
+    pub(crate) revision: u64,
+}
+
+impl Batch {
+    /// A batch of events, in the order in which they get their offsets.
+    pub fn of(events: impl IntoIterator<Item = Event>) -> Self {
+        Self {
+            events: events.into_iter().collect(),
+            expectations: Vec::new(),
+        }
+    }
+
+    /// Expects an order, written by this batch or not, to have exactly so many events; 0 for none.
+    ///
+    /// A batch of which every event is in the ledger already is a retry and is answered with its
+    /// receipts, whatever it expects.
+    #[must_use]
+    pub fn expect_revision(mut self, correlation_id: impl Into<String>, revision: u64) -> Self {
+        self.expectations.push(Expectation {
+            correlation_id: correlation_id.into(),
+            revision,
+        });
+        self
+    }
+
+    /// The events.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+}
+
+/// A batch that is valid in itself, with all that can be computed without the ledger.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(super) events: Vec<PreparedEvent>,
+    /// Every order that the batch names, once.
+    pub(super) orders: Vec<PreparedOrder>,
+    /// Place in `orders`, and the expected revision.
+    pub(super) expectations: Vec<(usize, u64)>,
+    /// Bytes in the log at most, without the share of the block.
+    pub(super) log_len: usize,
+    /// Bytes of all bodies.
+    pub(super) body_len: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct PreparedEvent {
+    pub(super) event: Event,
+    /// Place in the batch's orders.
+    pub(super) order: usize,
+    pub(super) key: EventKey,
+    pub(super) body_hash: Hash,
+    /// Place of an earlier event of this batch that is the same event.
+    pub(super) same_as: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) struct PreparedOrder {
+    pub(super) hash: Hash,
+    pub(super) correlation_id: Bytes,
+}
+
+impl Prepared {
+    /// Checks a batch against the limits and against itself, and computes its hashes.
+    pub(super) fn of(batch: Batch, limits: &Limits) -> Result<Self, AppendError> {
+        let violations = check(&batch, limits);
+        if !violations.is_empty() {
+            return Err(AppendError::Invalid(violations));
+        }
+        let mut orders = Orders::default();
+        let mut events: Vec<PreparedEvent> = Vec::with_capacity(batch.events.len());
+        let (mut log_len, mut body_len) = (0, 0);
+        for event in batch.events {
+            let order = orders.place(event.correlation_id_bytes());
+            let key = event_key(event.source(), event.event_id());
+            let body_hash = body_hash(event.body());
+            log_len += usize_from(entry_len(event.correlation_id().as_bytes(), event.body()));
+            body_len += event.body().len();
+            events.push(PreparedEvent {
+                event,
+                order,
+                key,
+                body_hash,
+                same_as: None,
+            });
+        }
+        mark_repeated(&mut events)?;
+        let expectations = batch
+            .expectations
+            .into_iter()
+            .map(|expected| {
+                (
+                    orders.place(expected.correlation_id.into()),
+                    expected.revision,
+                )
+            })
+            .collect();
+        Ok(Self {
+            events,
+            orders: orders.list,
+            expectations,
+            log_len,
+            body_len,
+        })
+    }
+}
+
+fn check(batch: &Batch, limits: &Limits) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let count = batch.events.len();
+    let max = limits.batch_events_max;
+    if count == 0 {
+        violations.push(Violation::new(
+            "events",
+            "empty; a batch has at least one event",
+        ));
+    }
+    if count > max {
+        let what = format!("{count} events; a batch has at most {max} (batch_events_max)");
+        violations.push(Violation::new("events", what));
+    }
+    let bytes: usize = batch.events.iter().map(|event| event.body().len()).sum();
+    let max = limits.batch_bytes_max;
+    if bytes > max {
+        let what = format!("{bytes} bytes of events; a batch has at most {max} (batch_bytes_max)");
+        violations.push(Violation::new("events", what));
+    }
+    for (index, expected) in batch.expectations.iter().enumerate() {
+        let field = format!("expectations[{index}].correlation_id");
+        let length = expected.correlation_id.len();
+        let max = limits.id_bytes_max;
+        if length == 0 {
+            violations.push(Violation::new(
+                field,
+                "missing; an expectation names an order",
+            ));
+        } else if length > max {
+            let what = format!("{length} bytes; an id has at most {max} (id_bytes_max)");
+            violations.push(Violation::new(field, what));
+        }
+    }
+    violations
+}
+
+/// Finds events that stand in the batch twice.
+fn mark_repeated(events: &mut [PreparedEvent]) -> Result<(), AppendError> {
+    if events.len() < 2 {
+        return Ok(());
+    }
+    let mut first = std::collections::HashMap::with_capacity(events.len());
+    let mut repeated = Vec::new();
+    for (index, event) in events.iter().enumerate() {
+        let earlier = *first.entry((event.order, event.key)).or_insert(index);
+        if earlier != index {
+            repeated.push((index, earlier));
+        }
+    }
+    let mut reused = Vec::new();
+    for (index, earlier) in repeated {
+        let Some([original, event]) = events.get_disjoint_mut([earlier, index]).ok() else {
+            continue;
+        };
+        if same_content(original.event.body(), event.event.body()) {
+            event.same_as = Some(earlier);
+        } else {
+            let what = format!(
+                "the id of events[{earlier}] with other content; an id stands for one content"
+            );
+            reused.push(Violation::new(format!("events[{index}].event_id"), what));
+        }
+    }
+    if reused.is_empty() {
+        Ok(())
+    } else {
+        Err(AppendError::Invalid(reused))
+    }
+}
+
+/// The orders of a batch, each once.
+#[derive(Default)]
+struct Orders {
+    list: Vec<PreparedOrder>,
+    places: OrderMap<usize>,
+    last: usize,
+}
+
+impl Orders {
+    fn place(&mut self, correlation_id: Bytes) -> usize {
+        // Events of one order tend to stand together.
+        if self
+            .list
+            .get(self.last)
+            .is_some_and(|order| order.correlation_id == correlation_id)
+        {
+            return self.last;
+        }
+        let hash = order_hash(&correlation_id);
+        self.last = *self.places.entry(hash).or_insert(self.list.len());
+        if self.last == self.list.len() {
+            self.list.push(PreparedOrder {
+                hash,
+                correlation_id,
+            });
+        }
+        self.last
+    }
+}
+
+/// What an accepted event gets; the same for its first append and for every retry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Place in the whole log.
+    pub offset: u64,
+    /// Place in its order.
+    pub revision: u64,
+    /// When the ledger took it, in nanoseconds of the Unix epoch.
+    pub recorded_at_ns: u64,
+    /// The leaf hash of its entry.
+    pub leaf_hash: Hash,
+}
+
+/// What became of one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The event was appended now.
+    Appended(Receipt),
+    /// The event was in the ledger already, with the same content.
+    Duplicate(Receipt),
+}
+
+impl Outcome {
+    /// The receipt.
+    #[must_use]
+    pub fn receipt(&self) -> &Receipt {
+        match self {
+            Self::Appended(receipt) | Self::Duplicate(receipt) => receipt,
+        }
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// One outcome for each event, in the same order.
+    pub outcomes: Vec<Outcome>,
+    /// The head after the batch.
+    pub head: u64,
+}
+
+impl ReusedId {
+    pub(super) fn of(index: usize, event: &PreparedEvent, recorded: (u64, Hash)) -> Self {
+        Self {
+            index,
+            correlation_id: event.event.correlation_id().to_owned(),
+            source: event.event.source().to_owned(),
+            event_id: event.event.event_id().to_owned(),
+            recorded_offset: recorded.0,
+            recorded_fingerprint: recorded.1,
+            fingerprint: event.body_hash,
+        }
+    }
+}

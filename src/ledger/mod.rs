@@ -1,0 +1,210 @@
+//! The ledger: append, query, replay and follow, over the log and its views.
+//! Does not know gRPC or the command line.
+
+mod admission;
+mod batch;
+mod error;
+mod known;
+mod open;
+mod query;
+mod queue;
+mod replay;
+mod wait;
+mod writer;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::{oneshot, watch};
+
+pub use batch::{Appended, Batch, Outcome, Receipt};
+pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
+pub use query::{AsOf, Timeline, TimelineQuery, TimelineRow};
+pub use replay::{Chunk, Follow, Replay};
+pub use wait::Pending;
+
+use admission::LookedUp;
+use batch::Prepared;
+use known::KnownOrder;
+use queue::Queue;
+use writer::{Command, Head, Submission};
+
+use crate::event::Violation;
+use crate::limits::Limits;
+use crate::log::{Disk, FileSystem, LogReader};
+use crate::view::Views;
+
+/// How a ledger is opened.
+///
+/// ```
+/// use order_ledger::{Limits, Options};
+///
+/// let options = Options {
+///     limits: Limits { batch_events_max: 100, ..Default::default() },
+///     ..Default::default()
+/// };
+/// assert_eq!(options.segment_bytes, 64 * 1024 * 1024);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The limits.
+    pub limits: Limits,
+    /// Bytes of a log segment made from now on: 64 KiB to 4 GiB - 1.
+    pub segment_bytes: u64,
+    /// Where the files are.
+    pub disk: Arc<dyn Disk>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let segment_bytes = 64 * 1024 * 1024;
+        Self {
+            limits: Limits::default(),
+            segment_bytes,
+            disk: Arc::new(FileSystem),
+        }
+    }
+}
+
+/// An open ledger. Share it by reference or in an `Arc`; all methods may be called from any thread.
+///
+/// Dropping it closes it.
+pub struct Ledger {
+    commands: Sender<Command>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    queue: Arc<Queue>,
+    head: watch::Receiver<Head>,
+    views: Arc<Views>,
+    reader: LogReader,
+    limits: Limits,
+    block_len_max: usize,
+    ledger_id: String,
+    _lock: Box<dyn fmt::Debug + Send + Sync>,
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger")
+            .field("id", &self.ledger_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Ledger {
+    /// Opens the ledger in a folder, or makes one there.
+    ///
+    /// # Errors
+    /// Where another process has it open, where it is damaged (by file, position and defect), and
+    /// what the disk says.
+    pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        open::open(folder.as_ref(), options)
+    }
+
+    /// Which ledger this is: 32 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.ledger_id
+    }
+
+    /// The limits that the ledger was opened with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The number of entries in the log, all of them durable.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.head_now().point.offset
+    }
+
+    /// Appends a batch, durably, and waits for it.
+    ///
+    /// # Errors
+    /// See [`AppendError`] and its [`AppendError::class`].
+    pub fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
+        self.submit(batch)?.wait()
+    }
+
+    /// Sends a batch to the writer; await what it answers, or wait for it. Batches that one thread
+    /// submits are decided in the order in which it submitted them.
+    ///
+    /// This reads what is known of orders that were not touched lately, which may wait for the disk.
+    ///
+    /// # Errors
+    /// What can be said before the writer sees the batch; see [`AppendError`].
+    pub fn submit(&self, batch: Batch) -> Result<Pending, AppendError> {
+        let prepared = Prepared::of(batch, &self.limits)?;
+        let largest = prepared.log_len + crate::log::BLOCK_OVERHEAD;
+        if largest > self.block_len_max {
+            let max = self.block_len_max;
+            let what = format!("{largest} bytes in the log; a segment has room for {max}");
+            return Err(AppendError::Invalid(vec![Violation::new("events", what)]));
+        }
+        self.queue.enter(prepared.body_len, &self.limits)?;
+        let body_len = prepared.body_len;
+        let looked_up = self
+            .look_up(&prepared)
+            .inspect_err(|_| self.queue.left(body_len))?;
+        let (reply, answer) = oneshot::channel();
+        let submission = Submission {
+            batch: prepared,
+            looked_up,
+            reply,
+        };
+        self.commands
+            .send(Command::Append(Box::new(submission)))
+            .map_err(|_| {
+                self.queue.left(body_len);
+                self.queue
+                    .poisoned()
+                    .map_or(AppendError::Closed, AppendError::Poisoned)
+            })?;
+        Ok(Pending::new(answer))
+    }
+
+    /// Looks up the orders that the writer does not know, on the caller's time.
+    fn look_up(&self, batch: &Prepared) -> Result<LookedUp, AppendError> {
+        let basis = self.head();
+        let orders = batch.orders.iter().map(|order| {
+            if self.views.tail().has(&order.hash) {
+                return Ok(None);
+            }
+            let name = (&order.hash, &*order.correlation_id);
+            KnownOrder::load(&self.views, &self.reader, name, basis).map(Some)
+        });
+        let orders = orders.collect::<Result<_, _>>();
+        let orders = orders.map_err(|error| AppendError::Unreadable(error.to_string()))?;
+        Ok(LookedUp { orders, basis })
+    }
+
+    /// Stops appends, waits for those under way, and writes the views. Reads still work afterwards;
+    /// the folder is free again when the ledger is dropped.
+    pub fn close(&self) {
+        self.queue.close();
+        let _ = self.commands.send(Command::Close);
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the writer had panicked; the ledger was poisoned");
+        }
+    }
+
+    fn head_now(&self) -> Head {
+        *self.head.borrow()
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,181 @@
+//! Opens a ledger: takes the lock, reads which ledger and format it is, recovers the end of the log
+//! into the views, and starts the threads. Does not know what happens afterwards.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use super::admission::Admission;
+use super::error::OpenError;
+use super::queue::Queue;
+use super::writer::{Head, Writer};
+use super::{Ledger, Options};
+use crate::event::to_hex;
+use crate::log::{Disk, LogError, LogFolder, LogReader, Point, read_file, write_file};
+use crate::view::{Indexer, Views};
+
+const LOCK_FILE: &str = "LOCK";
+const ID_FILE: &str = "ledger.id";
+const FORMAT_FILE: &str = "format";
+const FORMAT: &str = "order-ledger format 1\n";
+const LOG_FOLDER: &str = "log";
+const VIEWS_FILE: &str = "views.redb";
+
+/// Segments that hold less than the largest batch would refuse it.
+const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
+
+pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError> {
+    let Options {
+        disk,
+        limits,
+        segment_bytes,
+    } = options;
+    if !(SEGMENT_BYTES_MIN..=u64::from(u32::MAX)).contains(&segment_bytes) {
+        let what = format!(
+            "segment_bytes is {segment_bytes}; allowed is {SEGMENT_BYTES_MIN} to {}",
+            u32::MAX
+        );
+        return Err(OpenError::Options(what));
+    }
+    let io = |error| LogError::io(folder, error);
+    disk.create_dir(folder).map_err(io)?;
+    let lock = disk
+        .lock(&folder.join(LOCK_FILE))
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::Locked(folder.to_owned()),
+            _ => io(error).into(),
+        })?;
+    let ledger_id = identify(&*disk, folder)?;
+    let log = LogFolder::open(
+        Arc::clone(&disk),
+        &folder.join(LOG_FOLDER),
+        ledger_id,
+        segment_bytes,
+    )?;
+    let reader = log.reader();
+    let (views, checkpoint) =
+        Views::open(disk, folder.join(VIEWS_FILE), reader.clone(), ledger_id)?;
+    let mut view_error = None;
+    let log = log.recover(checkpoint.end, |placed| {
+        if view_error.is_none() {
+            view_error = views.recovered(&placed).err();
+        }
+    })?;
+    if let Some(error) = view_error {
+        return Err(error.into());
+    }
+    views.recovered_to(log.end());
+    let head = Head {
+        point: log.end(),
+        recorded_at: last_recorded_at(&reader, &views, log.end())?,
+    };
+    let views = Arc::new(views);
+    let start = |error| OpenError::Log(LogError::io(folder, error));
+    let indexer = Indexer::start(Arc::clone(&views)).map_err(start)?;
+    let block_len_max = log.block_len_max();
+    let (sender, receiver) = watch::channel(head);
+    let (commands, incoming) = channel();
+    let queue = Arc::new(Queue::default());
+    let writer = Writer {
+        admission: Admission::starting_at(log.end(), log.reader()),
+        log,
+        views: Arc::clone(&views),
+        indexer,
+        head: sender,
+        queue: Arc::clone(&queue),
+        commands: incoming,
+        tail_entries_max: limits.tail_entries_max,
+        answers: Vec::new(),
+        deferred: None,
+    };
+    let thread: JoinHandle<()> = std::thread::Builder::new()
+        .name("log-write".into())
+        .spawn(move || writer.run())
+        .map_err(start)?;
+    Ok(Ledger {
+        commands,
+        thread: std::sync::Mutex::new(Some(thread)),
+        queue,
+        head: receiver,
+        views,
+        reader,
+        limits,
+        block_len_max,
+        ledger_id: to_hex(&ledger_id),
+        _lock: lock,
+    })
+}
+
+/// Reads which ledger this is, or makes it one where nothing is.
+fn identify(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
+    let (id_path, format_path) = (folder.join(ID_FILE), folder.join(FORMAT_FILE));
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |error| OpenError::Log(LogError::io(&path, error))
+    };
+    let wrong = |path: &Path, found: Vec<u8>, expected| OpenError::Format {
+        path: path.to_owned(),
+        found: String::from_utf8_lossy(&found).trim_end().to_owned(),
+        expected,
+    };
+    match read_file(disk, &format_path) {
+        Ok(found) if found == FORMAT.as_bytes() => {}
+        Ok(found) => return Err(wrong(&format_path, found, FORMAT)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return found_new(disk, folder),
+        Err(error) => return Err(io(&format_path)(error)),
+    }
+    let text = read_file(disk, &id_path).map_err(io(&id_path))?;
+    parse_id(&text).ok_or_else(|| wrong(&id_path, text, "32 lower-case hexadecimal digits"))
+}
+
+/// Makes an empty folder a ledger: first its id, then its format, which says that it is whole.
+fn found_new(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
+    let io = |error| OpenError::Log(LogError::io(folder, error));
+    let log = folder.join(LOG_FOLDER);
+    disk.create_dir(&log).map_err(io)?;
+    if disk
+        .list(&log)
+        .map_err(io)?
+        .iter()
+        .any(|name| name.ends_with(".seg"))
+    {
+        return Err(OpenError::Format {
+            path: folder.join(FORMAT_FILE),
+            found: "no such file, but log segments".to_owned(),
+            expected: FORMAT,
+        });
+    }
+    let mut id = [0; 16];
+    getrandom::fill(&mut id).map_err(|error| io(io::Error::other(error.to_string())))?;
+    let text = format!("{}\n", to_hex(&id));
+    write_file(disk, &folder.join(ID_FILE), text.as_bytes()).map_err(io)?;
+    write_file(disk, &folder.join(FORMAT_FILE), FORMAT.as_bytes()).map_err(io)?;
+    Ok(id)
+}
+
+fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
+    let digits = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
+    let lower = digits
+        .bytes()
+        .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let bytes = crate::event::from_hex(digits).filter(|_| lower)?;
+    bytes.try_into().ok()
+}
+
+fn last_recorded_at(reader: &LogReader, views: &Views, end: Point) -> Result<u64, OpenError> {
+    let mut recorded_at = 0;
+    let Some(last) = end.offset.checked_sub(1) else {
+        return Ok(0);
+    };
+    let mut at = views.seek(last)?;
+    while at.offset < end.offset {
+        let blocks = reader.blocks(at, end, super::replay::CHUNK_LEN)?;
+        blocks.each(|placed| recorded_at = placed.entry.recorded_at)?;
+        at = blocks.next;
+    }
+    Ok(recorded_at)
+}

@@ -1,0 +1,287 @@
+//! Questions about one order, answered at one basis. Does not know pages of a wire format.
+
+use super::error::QueryError;
+use super::replay::CHUNK_LEN;
+use super::writer::Head;
+use super::{Ledger, Receipt};
+use crate::event::{Event, RecordedEvent};
+use crate::log::order_hash;
+use crate::num::u64_from;
+use crate::order::{OrderSummary, fold};
+use crate::view::event_key;
+
+/// Which state of the ledger a question is about. Without limits: the head when it is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AsOf {
+    /// As if the log ended before this offset.
+    pub offset: Option<u64>,
+    /// From entries recorded at or before this time, in nanoseconds of the Unix epoch.
+    pub recorded_at_ns: Option<u64>,
+    /// From events that occurred at or before this time, in nanoseconds of the Unix epoch; events
+    /// that do not say when count by the time they were recorded.
+    pub occurred_at_ns: Option<i64>,
+}
+
+/// Asks for a timeline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimelineQuery {
+    /// The order.
+    pub correlation_id: String,
+    /// The state of the ledger.
+    pub as_of: AsOf,
+    /// Rows to leave out at the beginning.
+    pub skip: usize,
+    /// The largest number of rows; `None` for all.
+    pub limit: Option<usize>,
+    /// Ends the page early when its events have so many bytes; `None` for no limit.
+    pub bytes_max: Option<usize>,
+}
+
+impl TimelineQuery {
+    /// Asks for all that is known of an order now.
+    #[must_use]
+    pub fn of(correlation_id: impl Into<String>) -> Self {
+        Self {
+            correlation_id: correlation_id.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The events of an order by the time they occurred, ties by offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timeline {
+    /// The rows that were asked for.
+    pub rows: Vec<TimelineRow>,
+    /// Whether there are rows behind them.
+    pub has_more: bool,
+    /// The number of events that the order has at the basis.
+    pub revision: u64,
+    /// The head that the answer reflects.
+    pub basis: u64,
+}
+
+/// One event in a timeline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineRow {
+    /// The event.
+    pub recorded: RecordedEvent,
+    /// By how many nanoseconds it occurred before an event of this order that the ledger took
+    /// earlier; 0 where it came in order.
+    pub late_ns: u64,
+}
+
+impl Ledger {
+    /// The timeline of an order; empty for an unknown one.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let ledger = order_ledger::Ledger::open(&folder, Default::default())?;
+    /// use order_ledger::TimelineQuery;
+    ///
+    /// let timeline = ledger.get_timeline(&TimelineQuery::of("erp/100045"))?;
+    /// assert_eq!((timeline.revision, timeline.rows.len()), (0, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`QueryError::BeyondHead`], and where log or views cannot be read.
+    pub fn get_timeline(&self, query: &TimelineQuery) -> Result<Timeline, QueryError> {
+        let (basis, recorded) = self.events_of(&query.correlation_id, query.as_of)?;
+        let revision = u64_from(recorded.len());
+        let mut rows = with_lateness(recorded);
+        rows.retain(|row| query.as_of.includes(&row.recorded));
+        rows.sort_by_key(|row| (row.recorded.timeline_ns(), row.recorded.offset));
+        let total = rows.len();
+        rows.drain(..query.skip.min(total));
+        rows.truncate(query.limit.unwrap_or(usize::MAX).max(1));
+        if let Some(max) = query.bytes_max {
+            rows.truncate(rows_within(&rows, max).max(1));
+        }
+        let has_more = query.skip.saturating_add(rows.len()) < total;
+        Ok(Timeline {
+            rows,
+            has_more,
+            revision,
+            basis,
+        })
+    }
+
+    /// An order in short, folded from its events; also its revision and the basis.
+    pub(crate) fn get_order(
+        &self,
+        correlation_id: &str,
+        as_of: AsOf,
+    ) -> Result<(OrderSummary, u64, u64), QueryError> {
+        let (basis, mut recorded) = self.events_of(correlation_id, as_of)?;
+        let revision = u64_from(recorded.len());
+        recorded.retain(|recorded| as_of.includes(recorded));
+        Ok((fold(recorded), revision, basis))
+    }
+
+    /// Whether an event is in the ledger: its receipt, and the basis of this answer.
+    ///
+    /// # Errors
+    /// Where log or views cannot be read.
+    pub fn get_append_outcome(
+        &self,
+        correlation_id: &str,
+        source: &str,
+        event_id: &str,
+    ) -> Result<(Option<Receipt>, u64), QueryError> {
+        let head = self.head();
+        let key = event_key(source, event_id);
+        let order = order_hash(correlation_id.as_bytes());
+        let entries = self.views.order(&order, correlation_id.as_bytes(), head)?;
+        let mut receipt = None;
+        if let Some(found) = entries.iter().find(|indexed| indexed.key == key) {
+            self.reader.entries(&[found.place], |entry| {
+                receipt = Some(Receipt {
+                    offset: entry.offset,
+                    revision: entry.revision,
+                    recorded_at_ns: entry.recorded_at,
+                    leaf_hash: entry.leaf_hash(),
+                });
+            })?;
+        }
+        Ok((receipt, head))
+    }
+
+    /// The number of orders.
+    ///
+    /// # Errors
+    /// Where the views cannot be read.
+    pub fn order_count(&self) -> Result<u64, QueryError> {
+        Ok(self.views.order_count()?)
+    }
+
+    /// When the newest entry was recorded, in nanoseconds of the Unix epoch; `None` in an empty
+    /// ledger.
+    #[must_use]
+    pub fn recorded_at_ns(&self) -> Option<u64> {
+        let head = self.head_now();
+        (head.point.offset > 0).then_some(head.recorded_at)
+    }
+
+    /// Waits until the head is at least `offset`; the head then. Answers early when the ledger is
+    /// closed.
+    pub async fn head_at_least(&self, offset: u64) -> u64 {
+        let mut head = self.head.clone();
+        let _ = head.wait_for(|head| head.point.offset >= offset).await;
+        self.head()
+    }
+
+    /// The first offset whose entry was recorded after a time, or the head.
+    ///
+    /// # Errors
+    /// Where log or views cannot be read.
+    pub fn offset_after(&self, recorded_at_ns: u64) -> Result<u64, QueryError> {
+        let head = self.head_now();
+        if head.recorded_at <= recorded_at_ns {
+            return Ok(head.point.offset);
+        }
+        // Between marks by bisection, then entry by entry.
+        let (mut low, mut high) = (0, head.point.offset);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            match self.views.mark(middle)? {
+                Some(mark) if mark.recorded_at > recorded_at_ns => high = middle,
+                _ => low = middle,
+            }
+        }
+        let mut at = self.views.seek(low)?;
+        loop {
+            let blocks = self.reader.blocks(at, head.point, CHUNK_LEN)?;
+            let mut found = None;
+            blocks.each(|placed| {
+                if found.is_none() && placed.entry.recorded_at > recorded_at_ns {
+                    found = Some(placed.entry.offset);
+                }
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+            if blocks.next.offset >= head.point.offset {
+                return Ok(head.point.offset);
+            }
+            at = blocks.next;
+        }
+    }
+
+    fn basis(&self, as_of: AsOf) -> Result<u64, QueryError> {
+        let Head { point, .. } = self.head_now();
+        let mut basis = point.offset;
+        if let Some(offset) = as_of.offset {
+            if offset > basis {
+                return Err(QueryError::BeyondHead {
+                    offset,
+                    head: basis,
+                });
+            }
+            basis = offset;
+        }
+        if let Some(recorded_at_ns) = as_of.recorded_at_ns {
+            basis = basis.min(self.offset_after(recorded_at_ns)?);
+        }
+        Ok(basis)
+    }
+
+    /// The basis, and all events of an order below it, by revision.
+    fn events_of(
+        &self,
+        correlation_id: &str,
+        as_of: AsOf,
+    ) -> Result<(u64, Vec<RecordedEvent>), QueryError> {
+        let basis = self.basis(as_of)?;
+        let order = order_hash(correlation_id.as_bytes());
+        let entries = self.views.order(&order, correlation_id.as_bytes(), basis)?;
+        let places: Vec<_> = entries.iter().map(|indexed| indexed.place).collect();
+        let mut recorded = Vec::with_capacity(places.len());
+        self.reader
+            .entries(&places, |entry| recorded.push(entry.to_recorded()))?;
+        let sound = recorded
+            .iter()
+            .all(|one| one.event.correlation_id() == correlation_id);
+        if sound {
+            Ok((basis, recorded))
+        } else {
+            Err(crate::view::ViewError::wrong_order())?
+        }
+    }
+}
+
+impl AsOf {
+    fn includes(&self, recorded: &RecordedEvent) -> bool {
+        self.occurred_at_ns
+            .is_none_or(|latest| recorded.timeline_ns() <= latest)
+    }
+}
+
+/// Marks events, given in the order in which the ledger took them, that came behind later ones.
+fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
+    let mut newest = None;
+    recorded
+        .into_iter()
+        .map(|recorded| {
+            let occurred_at = recorded.event.occurred_at_ns();
+            let late_ns = match (newest, occurred_at) {
+                (Some(newest), Some(at)) if at < newest => newest.abs_diff(at),
+                _ => 0,
+            };
+            newest = newest.max(occurred_at);
+            TimelineRow { recorded, late_ns }
+        })
+        .collect()
+}
+
+/// How many rows at the beginning have together at most so many bytes.
+fn rows_within(rows: &[TimelineRow], bytes_max: usize) -> usize {
+    let mut bytes = 0_usize;
+    let fits = |row: &&TimelineRow| {
+        bytes = bytes.saturating_add(Event::body(&row.recorded.event).len());
+        bytes <= bytes_max
+    };
+    rows.iter().take_while(fits).count()
+}

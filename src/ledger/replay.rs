@@ -1,0 +1,205 @@
+//! Replay and follow: the log from an offset, chunk by chunk; one loop for old and new entries.
+//! Does not know who reads, nor how entries travel.
+
+use tokio::sync::watch;
+
+use super::Ledger;
+use super::error::QueryError;
+use super::wait::block_on;
+use super::writer::Head;
+use crate::event::RecordedEvent;
+use crate::log::{Blocks, LogReader, Placed, Point};
+
+/// Bytes that are read at once.
+pub(crate) const CHUNK_LEN: usize = 256 * 1024;
+
+/// A reader's place in the log. It holds no lock, no transaction and no buffer between two chunks.
+#[derive(Debug)]
+pub struct Replay {
+    reader: LogReader,
+    head: watch::Receiver<Head>,
+    /// Where the next block stands.
+    at: Point,
+    /// The next offset that is wanted; inside of the next block at the beginning.
+    next_offset: u64,
+}
+
+/// Some entries of the log, in order.
+#[derive(Debug)]
+pub struct Chunk {
+    blocks: Blocks,
+    from: u64,
+    /// The offset behind the chunk.
+    to: u64,
+}
+
+impl Ledger {
+    /// Reads the log from an offset. The head itself is allowed: nothing is there yet.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let ledger = order_ledger::Ledger::open(&folder, Default::default())?;
+    /// let mut replay = ledger.replay(0)?;
+    /// loop {
+    ///     let chunk = replay.next_chunk()?;
+    ///     if chunk.is_empty() {
+    ///         break; // the head is reached; `replay.next_offset()` is where to resume
+    ///     }
+    ///     for recorded in chunk.events()? {
+    ///         println!("{} {}", recorded.offset, recorded.event.event_type());
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`QueryError::BeyondHead`], and where the views cannot be read.
+    pub fn replay(&self, from_offset: u64) -> Result<Replay, QueryError> {
+        let head = self.head();
+        if from_offset > head {
+            return Err(QueryError::BeyondHead {
+                offset: from_offset,
+                head,
+            });
+        }
+        let at = self.views.seek(from_offset)?;
+        let (reader, head) = (self.reader.clone(), self.head.clone());
+        Ok(Replay {
+            reader,
+            head,
+            at,
+            next_offset: from_offset,
+        })
+    }
+
+    /// Reads the log from an offset, and waits at its head for what comes. Ends when the ledger is
+    /// closed.
+    ///
+    /// # Errors
+    /// As [`Ledger::replay`].
+    pub fn follow(&self, from_offset: u64) -> Result<Follow, QueryError> {
+        Ok(Follow {
+            replay: self.replay(from_offset)?,
+            ready: Vec::new().into_iter(),
+        })
+    }
+}
+
+impl Replay {
+    /// The offset of the next entry: where to resume.
+    #[must_use]
+    pub fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    /// The head now.
+    #[must_use]
+    pub fn head(&self) -> u64 {
+        self.head.borrow().point.offset
+    }
+
+    /// Reads the next entries, about 256 KiB of them; none at the head.
+    ///
+    /// # Errors
+    /// Where the log cannot be read or is damaged.
+    pub fn next_chunk(&mut self) -> Result<Chunk, QueryError> {
+        let head = self.head.borrow().point;
+        loop {
+            let blocks = self.reader.blocks(self.at, head, CHUNK_LEN)?;
+            self.at = blocks.next;
+            let (from, to) = (self.next_offset, blocks.next.offset);
+            // A mark lies before the wanted offset: whole chunks may have to be passed over.
+            if to > from || to >= head.offset {
+                self.next_offset = to.max(from);
+                return Ok(Chunk {
+                    blocks,
+                    from,
+                    to: self.next_offset,
+                });
+            }
+        }
+    }
+
+    /// Waits until there is something behind the last chunk.
+    ///
+    /// Answers `false` when nothing more can come, because the ledger was closed.
+    pub async fn changed(&mut self) -> bool {
+        let next = self.next_offset;
+        self.head
+            .wait_for(|head| head.point.offset > next)
+            .await
+            .is_ok()
+    }
+}
+
+impl Chunk {
+    /// Whether the chunk is empty: the head was reached.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.from >= self.to
+    }
+
+    /// The offset of the first entry.
+    #[must_use]
+    pub fn from(&self) -> u64 {
+        self.from
+    }
+
+    /// The offset behind the last entry.
+    #[must_use]
+    pub fn to(&self) -> u64 {
+        self.to
+    }
+
+    /// The events, sharing the chunk's memory.
+    ///
+    /// # Errors
+    /// Where an entry is damaged.
+    pub fn events(&self) -> Result<Vec<RecordedEvent>, QueryError> {
+        let count = usize::try_from(self.to.saturating_sub(self.from)).unwrap_or_default();
+        let mut events = Vec::with_capacity(count);
+        self.each(|placed| {
+            let body = self.blocks.share(placed.entry.body);
+            events.push(placed.entry.recorded(body));
+        })?;
+        Ok(events)
+    }
+
+    /// Calls `each` with the chunk's entries as they are stored.
+    pub(crate) fn each<'a>(&'a self, mut each: impl FnMut(Placed<'a>)) -> Result<(), QueryError> {
+        Ok(self.blocks.each(|placed| {
+            if placed.entry.offset >= self.from {
+                each(placed);
+            }
+        })?)
+    }
+}
+
+/// Every event from an offset on, old and new; blocks at the head until something comes.
+#[derive(Debug)]
+pub struct Follow {
+    replay: Replay,
+    ready: std::vec::IntoIter<RecordedEvent>,
+}
+
+impl Iterator for Follow {
+    type Item = Result<RecordedEvent, QueryError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(ready) = self.ready.next() {
+                return Some(Ok(ready));
+            }
+            let chunk = match self.replay.next_chunk().and_then(|chunk| chunk.events()) {
+                Ok(events) => events,
+                Err(error) => return Some(Err(error)),
+            };
+            self.ready = chunk.into_iter();
+            if self.ready.len() == 0 && !block_on(self.replay.changed()) {
+                return None;
+            }
+        }
+    }
+}

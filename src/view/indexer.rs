@@ -1,0 +1,144 @@
+//! Writes the tail into the views behind the appends, in a thread of its own.
+//! Does not know what it writes, nor how the log grows.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{PASS_ENTRIES, Views};
+
+/// How long entries stay in the tail while few come.
+const IDLE_PASS_AFTER: Duration = Duration::from_secs(2);
+/// How long to wait after a failed pass.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// The thread that moves the tail into the views.
+#[derive(Debug)]
+pub(crate) struct Indexer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    views: Arc<Views>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    due: bool,
+    stop: bool,
+    /// Why the last pass failed.
+    failure: Option<String>,
+}
+
+impl Indexer {
+    pub(crate) fn start(views: Arc<Views>) -> std::io::Result<Self> {
+        let state = Mutex::new(State::default());
+        let shared = Arc::new(Shared {
+            views,
+            state,
+            changed: Condvar::new(),
+        });
+        let running = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("view-index".into())
+            .spawn(move || running.run())?;
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+        })
+    }
+
+    /// Says that the current generation has so many entries.
+    pub(crate) fn grown(&self, entry_count: usize) {
+        if entry_count >= PASS_ENTRIES {
+            self.shared.state().due = true;
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Waits until the tail has fewer entries than `max`.
+    ///
+    /// # Errors
+    /// Why it has not, where the views cannot be written.
+    pub(crate) fn wait_for_room(&self, max: usize) -> Result<(), String> {
+        let mut state = self.shared.state();
+        loop {
+            let (sealed, current) = self.shared.views.tail().entry_count();
+            if sealed + current < max {
+                return Ok(());
+            }
+            if let Some(failure) = &state.failure {
+                return Err(failure.clone());
+            }
+            state.due = true;
+            self.shared.changed.notify_all();
+            state = self.shared.wait(state, RETRY_AFTER);
+        }
+    }
+}
+
+impl Drop for Indexer {
+    /// Writes what is left, so that the next opening finds nothing to do.
+    fn drop(&mut self) {
+        self.shared.state().stop = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'s>(&self, state: MutexGuard<'s, State>, most: Duration) -> MutexGuard<'s, State> {
+        self.changed
+            .wait_timeout(state, most)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    fn run(&self) {
+        loop {
+            let mut state = self.state();
+            if !state.due && !state.stop {
+                state = self.wait(state, IDLE_PASS_AFTER);
+            }
+            state.due = false;
+            let (stop, failed_before) = (state.stop, state.failure.is_some());
+            drop(state);
+            let passed = self.pass(failed_before, stop);
+            let mut state = self.state();
+            if let (Err(reason), false) = (&passed, failed_before) {
+                tracing::error!(%reason, "the views cannot be written; trying again");
+            }
+            state.failure = passed.err();
+            self.changed.notify_all();
+            if stop {
+                return;
+            }
+            if state.failure.is_some() {
+                drop(self.wait(state, RETRY_AFTER));
+            }
+        }
+    }
+
+    /// Writes the sealed generation, or else the current one; before the end, all there is.
+    fn pass(&self, reopen: bool, to_the_end: bool) -> Result<(), String> {
+        if reopen {
+            self.views.reopen().map_err(|error| error.to_string())?;
+        }
+        loop {
+            self.views.pass().map_err(|error| error.to_string())?;
+            if !to_the_end || self.views.tail().entry_count() == (0, 0) {
+                return Ok(());
+            }
+        }
+    }
+}

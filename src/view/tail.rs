@@ -1,0 +1,268 @@
+//! The tail: index of the entries that are in the log and not yet in the views, in memory.
+//! Does not know redb; whoever reads both reads the tail first.
+//!
+//! It has two generations. Appends go to the current one; the indexer seals it, writes it into the
+//! views and drops it whole, so that nothing is ever removed one by one.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::EventKey;
+use crate::log::{FIRST_BLOCK_POSITION, Hash, Placed, Point};
+
+/// Log bytes between two marks.
+const MARK_DISTANCE: u32 = 64 * 1024;
+
+/// A map by order. The hash of an order is random enough to be its own hash in the map.
+pub(crate) type OrderMap<T> = HashMap<Hash, T, BuildHasherDefault<FirstBytes>>;
+
+/// Takes the first eight bytes of a SHA-256 hash as the hash.
+#[derive(Default)]
+pub(crate) struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Where one entry of an order stands, and which event it is. Its revision is its place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Indexed {
+    pub(crate) revision: u64,
+    pub(crate) place: Point,
+    pub(crate) key: EventKey,
+}
+
+/// A place between blocks from which a reader can start, and when the block behind it was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) point: Point,
+    pub(crate) recorded_at: u64,
+}
+
+/// The entries of one order in one generation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TailOrder {
+    pub(super) correlation_id: Box<[u8]>,
+    pub(super) entries: Vec<Indexed>,
+}
+
+/// Entries that go into the views together.
+#[derive(Debug, Default)]
+pub(super) struct Generation {
+    pub(super) orders: OrderMap<TailOrder>,
+    pub(super) marks: Vec<Mark>,
+    pub(super) entry_count: usize,
+    /// How many of the entries are the first of their order.
+    pub(super) new_order_count: u64,
+    /// The point behind the last entry.
+    pub(super) end: Point,
+    pub(super) last: Option<Point>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    sealed: Option<Arc<Generation>>,
+    current: Generation,
+}
+
+/// The tail, shared by the writer, the indexer and all readers.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    generations: RwLock<Generations>,
+}
+
+/// What the tail takes of an entry.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TailEntry<'a> {
+    pub(crate) order: &'a Hash,
+    pub(crate) correlation_id: &'a [u8],
+    pub(crate) indexed: Indexed,
+}
+
+impl Tail {
+    /// Adds a block's entries. `begin` is the block's own point, `end` the point behind it.
+    pub(crate) fn publish<'a>(
+        &self,
+        begin: Mark,
+        end: Point,
+        entries: impl Iterator<Item = TailEntry<'a>>,
+    ) -> usize {
+        let mut generations = self
+            .generations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let current = &mut generations.current;
+        current.mark(begin);
+        for entry in entries {
+            current.add(entry);
+        }
+        current.end = end;
+        current.entry_count
+    }
+
+    /// Adds an entry to the block that was published last.
+    pub(super) fn extend(&self, entry: TailEntry<'_>) {
+        self.generations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .current
+            .add(entry);
+    }
+
+    pub(super) fn set_end(&self, end: Point) {
+        self.generations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .current
+            .end = end;
+    }
+
+    /// The entries of an order that the tail has, below an offset.
+    pub(super) fn entries(&self, order: &Hash, head: u64) -> Vec<Indexed> {
+        let generations = self
+            .generations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations
+            .sealed
+            .as_ref()
+            .and_then(|sealed| sealed.orders.get(order));
+        let current = generations.current.orders.get(order);
+        sealed
+            .into_iter()
+            .chain(current)
+            .flat_map(|order| &order.entries)
+            .filter(|indexed| indexed.place.offset < head)
+            .copied()
+            .collect()
+    }
+
+    /// Whether the tail has entries of an order.
+    pub(crate) fn has(&self, order: &Hash) -> bool {
+        let generations = self
+            .generations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        generations.current.orders.contains_key(order)
+            || generations
+                .sealed
+                .as_ref()
+                .is_some_and(|sealed| sealed.orders.contains_key(order))
+    }
+
+    /// The last mark of the tail at or before an offset.
+    pub(super) fn mark(&self, offset: u64) -> Option<Mark> {
+        let generations = self
+            .generations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations.sealed.as_deref().map(|sealed| &sealed.marks);
+        let of = |marks: &Vec<Mark>| {
+            let after = marks.partition_point(|mark| mark.point.offset <= offset);
+            marks.get(after.checked_sub(1)?).copied()
+        };
+        of(&generations.current.marks).or_else(|| sealed.and_then(of))
+    }
+
+    pub(super) fn entry_count(&self) -> (usize, usize) {
+        let generations = self
+            .generations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations
+            .sealed
+            .as_ref()
+            .map_or(0, |sealed| sealed.entry_count);
+        (sealed, generations.current.entry_count)
+    }
+
+    pub(super) fn new_order_count(&self) -> u64 {
+        let generations = self
+            .generations
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations
+            .sealed
+            .as_ref()
+            .map_or(0, |sealed| sealed.new_order_count);
+        sealed + generations.current.new_order_count
+    }
+
+    /// Seals the current generation, unless one is sealed already: that one is answered then.
+    pub(super) fn seal(&self) -> Arc<Generation> {
+        let mut generations = self
+            .generations
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(sealed) = &generations.sealed {
+            return Arc::clone(sealed);
+        }
+        let next = Generation {
+            end: generations.current.end,
+            ..Generation::default()
+        };
+        let sealed = Arc::new(std::mem::replace(&mut generations.current, next));
+        generations.sealed = Some(Arc::clone(&sealed));
+        sealed
+    }
+
+    /// Drops the sealed generation, which is in the views now.
+    pub(super) fn drop_sealed(&self) {
+        let sealed = {
+            let mut generations = self
+                .generations
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            generations.sealed.take()
+        };
+        drop(sealed);
+    }
+}
+
+impl Generation {
+    fn mark(&mut self, mark: Mark) {
+        let far = self.marks.last().is_none_or(|last| {
+            mark.point.position == FIRST_BLOCK_POSITION
+                || mark.point.position.saturating_sub(last.point.position) >= MARK_DISTANCE
+        });
+        if far {
+            self.marks.push(mark);
+        }
+    }
+
+    fn add(&mut self, entry: TailEntry<'_>) {
+        let order = self
+            .orders
+            .entry(*entry.order)
+            .or_insert_with(|| TailOrder {
+                correlation_id: entry.correlation_id.into(),
+                entries: Vec::new(),
+            });
+        order.entries.push(entry.indexed);
+        self.entry_count += 1;
+        self.new_order_count += u64::from(entry.indexed.revision == 0);
+        self.last = Some(entry.indexed.place);
+    }
+}
+
+/// The mark of the block that an entry begins; `None` for entries that do not begin one.
+pub(super) fn mark_of(placed: &Placed<'_>) -> Option<Mark> {
+    placed.begins_block().then(|| Mark {
+        point: Point {
+            offset: placed.entry.offset,
+            position: placed.block_position,
+        },
+        recorded_at: placed.entry.recorded_at,
+    })
+}
