@@ -6,6 +6,7 @@ mod log;
 mod num;
 mod order;
 pub mod proto;
+mod rpc;
 mod time;
 mod view;
 
@@ -20,4 +21,5 @@ pub use ledger::{
 };
 pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};
+pub use rpc::{LedgerServiceClient, ServeError, ServeOptions, serve};
 pub use view::ViewError;

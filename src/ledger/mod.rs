@@ -121,6 +121,12 @@ impl Ledger {
         self.head_now().point.offset
     }
 
+    /// Whether the ledger takes appends: it is open, and no write has failed.
+    #[must_use]
+    pub fn takes_appends(&self) -> bool {
+        self.queue.takes_batches()
+    }
+
     /// Appends a batch, durably, and waits for it.
     ///
     /// # Errors

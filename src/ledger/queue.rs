@@ -45,6 +45,10 @@ impl Queue {
         })
     }
 
+    pub(super) fn takes_batches(&self) -> bool {
+        self.poisoned.get().is_none() && !self.closed.load(Ordering::Acquire)
+    }
+
     pub(super) fn came(&self, body_len: usize) {
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(body_len, Ordering::Relaxed);

@@ -14,7 +14,7 @@ use crate::log::{Blocks, LogReader, Placed, Point};
 pub(crate) const CHUNK_LEN: usize = 256 * 1024;
 
 /// A reader's place in the log. It holds no lock, no transaction and no buffer between two chunks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Replay {
     reader: LogReader,
     head: watch::Receiver<Head>,
@@ -120,6 +120,11 @@ impl Replay {
                 });
             }
         }
+    }
+
+    /// Goes back to an offset inside of the last chunk, whose reader took no more.
+    pub(crate) fn rewind_to(&mut self, offset: u64) {
+        self.next_offset = self.next_offset.min(offset);
     }
 
     /// Waits until there is something behind the last chunk.

@@ -20,8 +20,6 @@ pub(crate) const BLOCK_HEADER_LEN: usize = 32;
 pub(crate) const ENTRY_HEADER_LEN: usize = 60;
 /// Blocks start at multiples of this.
 pub(crate) const BLOCK_ALIGNMENT: usize = 8;
-/// The largest correlation id that an entry can hold.
-pub(crate) const CORRELATION_ID_LEN_MAX: usize = 65_535;
 /// Fills a block up to the alignment, 1 to 8 bytes, so that the end of a block is never zero.
 pub(crate) const PADDING: u8 = 0x5a;
 /// The kind of an entry that holds an order event.

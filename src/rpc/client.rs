@@ -1,0 +1,71 @@
+//! Clients: of a server far away, or of a ledger in this process through the same service.
+//! Does not know what is asked.
+
+use std::sync::Arc;
+
+use tonic::body::Body;
+use tonic::codegen::http;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt as _};
+
+use super::service::{Service, Shutdown};
+use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::ledger::Ledger;
+
+#[allow(
+    missing_docs,
+    clippy::all,
+    clippy::pedantic,
+    clippy::as_conversions,
+    reason = "generated from proto/, which has the comments"
+)]
+mod generated {
+    include!(concat!(env!("OUT_DIR"), "/client/orderledger.v1.rs"));
+}
+
+pub use generated::ledger_service_client::LedgerServiceClient;
+
+/// Messages that a client takes may be larger than those that it sends: pages and chunks.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// HTTP/2 flow control windows, in bytes: large enough that a stream never waits for them.
+const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+
+/// A way to a ledger, wherever it is.
+pub(crate) type Connection =
+    BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+
+/// Connects to a server, `http://host:port`.
+pub(crate) async fn connect(
+    url: &str,
+) -> Result<LedgerServiceClient<Connection>, tonic::transport::Error> {
+    let channel = tonic::transport::Endpoint::from_shared(url.to_owned())?
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .connect_timeout(std::time::Duration::from_secs(5))
+        .tcp_nodelay(true)
+        .connect()
+        .await?;
+    let channel = channel.map_err(BoxError::from);
+    Ok(sized(LedgerServiceClient::new(BoxCloneSyncService::new(
+        channel,
+    ))))
+}
+
+/// Calls the service of a ledger in this process, without a socket.
+pub(crate) fn connect_local(ledger: Arc<Ledger>) -> LedgerServiceClient<Connection> {
+    let service = LedgerServiceServer::new(Service::new(ledger, Shutdown::never()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let service = tower::ServiceExt::<http::Request<Body>>::map_err(
+        service,
+        |never: std::convert::Infallible| match never {},
+    );
+    sized(LedgerServiceClient::new(BoxCloneSyncService::new(service)))
+}
+
+fn sized(client: LedgerServiceClient<Connection>) -> LedgerServiceClient<Connection> {
+    client
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+}

@@ -1,0 +1,165 @@
+//! Between the words of the wire and those of the library. Does not know methods.
+
+use bytes::Bytes;
+use prost_types::Timestamp;
+
+use super::wire;
+use crate::event::{Event, RecordedEvent, Violation};
+use crate::ledger::{Appended, AsOf, Batch, Outcome, Receipt};
+use crate::limits::Limits;
+use crate::order::OrderSummary;
+use crate::proto;
+use crate::time::{ns_from_parts, signed, timestamp};
+
+/// A batch of a request, or all that is wrong with it.
+pub(super) fn batch(
+    request: wire::AppendRequest,
+    limits: &Limits,
+) -> Result<Batch, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let count = request.events.len();
+    if count > limits.batch_events_max {
+        // Before a large number of events is looked at.
+        let max = limits.batch_events_max;
+        let what = format!("{count} events; a batch has at most {max} (batch_events_max)");
+        return Err(vec![Violation::new("events", what)]);
+    }
+    let mut events = Vec::with_capacity(count);
+    for (index, body) in request.events.into_iter().enumerate() {
+        match Event::parse(body, limits) {
+            Ok(event) => events.push(event),
+            Err(found) => {
+                let prefix = format!("events[{index}]");
+                violations.extend(found.into_iter().map(|violation| violation.within(&prefix)));
+            }
+        }
+    }
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    let mut batch = Batch::of(events);
+    for expectation in request.expectations {
+        let revision = match expectation.expected {
+            Some(wire::expectation::Expected::Revision(revision)) => revision,
+            Some(wire::expectation::Expected::None(_)) => 0,
+            None => continue,
+        };
+        batch = batch.expect_revision(expectation.correlation_id, revision);
+    }
+    Ok(batch)
+}
+
+pub(super) fn append_response(appended: Appended) -> wire::AppendResponse {
+    let outcomes = appended.outcomes.iter().map(|outcome| wire::EventOutcome {
+        outcome: match outcome {
+            Outcome::Appended(_) => wire::AppendOutcome::Appended.into(),
+            Outcome::Duplicate(_) => wire::AppendOutcome::Duplicate.into(),
+        },
+        receipt: Some(receipt(outcome.receipt())),
+    });
+    wire::AppendResponse {
+        outcomes: outcomes.collect(),
+        head: appended.head,
+    }
+}
+
+pub(super) fn receipt(receipt: &Receipt) -> wire::Receipt {
+    wire::Receipt {
+        offset: receipt.offset,
+        revision: receipt.revision,
+        recorded_at: Some(timestamp(signed(receipt.recorded_at_ns))),
+        leaf_hash: Bytes::copy_from_slice(&receipt.leaf_hash),
+    }
+}
+
+/// What a request says about the state to answer at; `at_least` is not part of it.
+pub(super) fn as_of(
+    basis: Option<&wire::Basis>,
+    occurred: Option<&Timestamp>,
+) -> Result<AsOf, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let mut ns = |time: Option<&Timestamp>, field: &str| {
+        let time = time?;
+        let ns = ns_from_parts(time.seconds, time.nanos);
+        if ns.is_none() {
+            let what = "out of range; allowed is 1677-09-21 .. 2262-04-11";
+            violations.push(Violation::new(field, what));
+        }
+        ns
+    };
+    let recorded = basis.and_then(|basis| basis.as_of_recorded.as_ref());
+    let as_of = AsOf {
+        offset: basis.and_then(|basis| basis.as_of_offset),
+        recorded_at_ns: ns(recorded, "basis.as_of_recorded")
+            .map(|ns| u64::try_from(ns).unwrap_or(0)),
+        occurred_at_ns: ns(occurred, "as_of_occurred"),
+    };
+    if violations.is_empty() {
+        Ok(as_of)
+    } else {
+        Err(violations)
+    }
+}
+
+pub(super) fn recorded_event(recorded: &RecordedEvent) -> wire::RecordedEvent {
+    wire::RecordedEvent {
+        offset: recorded.offset,
+        revision: recorded.revision,
+        recorded_at: Some(timestamp(signed(recorded.recorded_at_ns))),
+        event: recorded.event.body().clone(),
+        previous: Bytes::copy_from_slice(&recorded.previous),
+        leaf_hash: Bytes::copy_from_slice(&recorded.leaf_hash()),
+    }
+}
+
+pub(super) fn order(correlation_id: String, revision: u64, summary: &OrderSummary) -> wire::Order {
+    let references = summary.references.iter().map(|known| wire::OrderReference {
+        reference: Some(reference(&known.reference)),
+        first_offset: known.first_offset,
+        last_offset: known.last_offset,
+    });
+    let types = summary.type_counts.iter();
+    let sources = summary.source_counts.iter();
+    wire::Order {
+        correlation_id,
+        revision,
+        event_count: summary.event_count,
+        first_event: summary.first_event.as_ref().map(event_summary),
+        last_event: summary.last_event.as_ref().map(event_summary),
+        references: references.collect(),
+        type_counts: types
+            .map(|(r#type, &count)| wire::EventTypeCount {
+                r#type: r#type.clone(),
+                count,
+            })
+            .collect(),
+        source_counts: sources
+            .map(|(source, &count)| wire::SourceCount {
+                source: source.clone(),
+                count,
+            })
+            .collect(),
+    }
+}
+
+fn reference(reference: &proto::Reference) -> wire::Reference {
+    wire::Reference {
+        r#type: reference.r#type.clone(),
+        issuer: reference.issuer.clone(),
+        value: reference.value.clone(),
+        role: reference.role.clone(),
+    }
+}
+
+fn event_summary(recorded: &RecordedEvent) -> wire::EventSummary {
+    let event = &recorded.event;
+    wire::EventSummary {
+        offset: recorded.offset,
+        revision: recorded.revision,
+        r#type: event.event_type().to_owned(),
+        source: event.source().to_owned(),
+        event_id: event.event_id().to_owned(),
+        occurred_at: event.occurred_at_ns().map(timestamp),
+        recorded_at: Some(timestamp(signed(recorded.recorded_at_ns))),
+    }
+}

@@ -1,0 +1,79 @@
+//! Gives details to the errors that arise before a method runs: bytes that are no protobuf, a message
+//! over the limit, a method that is not there. Does not know the methods.
+
+use std::task::{Context, Poll};
+
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use super::status::status;
+use crate::ledger::FailureClass;
+
+/// A layer that explains errors.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Explain;
+
+/// A service whose errors are explained.
+#[derive(Clone, Debug)]
+pub(super) struct Explained<S>(S);
+
+impl<S> Layer<S> for Explain {
+    type Service = Explained<S>;
+
+    fn layer(&self, inner: S) -> Explained<S> {
+        Explained(inner)
+    }
+}
+
+impl<S> Service<Request<Body>> for Explained<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Send + 'static,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future =
+        std::pin::Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send + 'static>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let answer = self.0.call(request);
+        Box::pin(async move { Ok(explained(answer.await?)) })
+    }
+}
+
+fn explained(response: Response<Body>) -> Response<Body> {
+    match Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok) {
+        Some(bare) if bare.details().is_empty() => explain(&bare).into_http(),
+        _ => response,
+    }
+}
+
+/// What the transport says, with reason and class. Nothing was written: no method has run.
+pub(super) fn explain(bare: &Status) -> Status {
+    let message = bare.message();
+    let (code, reason, message) = match bare.code() {
+        Code::OutOfRange if message.contains("message length too large") => (
+            Code::InvalidArgument,
+            "MESSAGE_TOO_LARGE",
+            format!("{message} (message_bytes_max)"),
+        ),
+        Code::Internal if message.contains("decode") || message.contains("compression") => (
+            Code::InvalidArgument,
+            "MALFORMED_REQUEST",
+            format!("not a request: {message}"),
+        ),
+        Code::Unimplemented => (
+            Code::Unimplemented,
+            "UNKNOWN_METHOD",
+            format!("no such method; server reflection lists those there are. {message}"),
+        ),
+        code => (code, "TRANSPORT", message.to_owned()),
+    };
+    status(code, reason, FailureClass::Refused, message)
+}

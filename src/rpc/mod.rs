@@ -1,0 +1,20 @@
+//! The ledger over gRPC: convert, call, convert. The only place that knows tonic.
+//! Does not know how answers are found.
+
+mod append;
+mod client;
+mod convert;
+mod encode;
+mod explain;
+mod query;
+mod replay;
+mod serve;
+mod service;
+mod status;
+mod wire;
+
+pub use client::LedgerServiceClient;
+pub use serve::{ServeError, ServeOptions, serve};
+
+pub(crate) use client::{Connection, connect, connect_local};
+pub(crate) use status::{ERROR_DOMAIN, error_details};

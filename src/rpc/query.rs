@@ -1,0 +1,231 @@
+//! Queries about one order. Does not know how a timeline is made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+use super::convert::{as_of, order, receipt, recorded_event};
+use super::status::{IntoStatus as _, invalid, status};
+use super::wire;
+use crate::event::Violation;
+use crate::ledger::{AsOf, FailureClass, Ledger, QueryError, TimelineQuery};
+use crate::time::{signed, timestamp};
+
+/// How long a query waits for the head that it asks for.
+const AT_LEAST_WAIT: Duration = Duration::from_secs(5);
+/// Rows of a page where the request does not say.
+const PAGE_ROWS: usize = 1_000;
+/// Bytes of events in a page, so that it fits into a message.
+const PAGE_BYTES_MAX: usize = 3 * 1024 * 1024;
+
+/// Runs a query where it may wait for the disk.
+pub(super) async fn blocking<T: Send + 'static>(
+    ledger: &Arc<Ledger>,
+    query: impl FnOnce(&Ledger) -> Result<T, QueryError> + Send + 'static,
+) -> Result<T, Status> {
+    let ledger = Arc::clone(ledger);
+    let answer = tokio::task::spawn_blocking(move || query(&ledger)).await;
+    let answer = answer.map_err(|error| {
+        status(
+            Code::Internal,
+            "INTERNAL",
+            FailureClass::Refused,
+            error.to_string(),
+        )
+    })?;
+    answer.map_err(|error| error.into_status())
+}
+
+/// Waits for the head that a basis asks for.
+pub(super) async fn reach(ledger: &Ledger, basis: Option<&wire::Basis>) -> Result<(), Status> {
+    let at_least = basis.map_or(0, |basis| basis.at_least);
+    if ledger.head() >= at_least {
+        return Ok(());
+    }
+    let reached = tokio::time::timeout(AT_LEAST_WAIT, ledger.head_at_least(at_least)).await;
+    match reached {
+        Ok(head) if head >= at_least => Ok(()),
+        _ => Err(status(
+            Code::Unavailable,
+            "BASIS_NOT_REACHED",
+            FailureClass::NotWritten,
+            format!(
+                "the head is {} and did not reach basis.at_least = {at_least} within {} s",
+                ledger.head(),
+                AT_LEAST_WAIT.as_secs()
+            ),
+        )),
+    }
+}
+
+/// An order's name must be given.
+pub(super) fn named(correlation_id: &str) -> Result<(), Status> {
+    if correlation_id.is_empty() {
+        let what = "missing; the request is about one order";
+        return Err(invalid(vec![Violation::new("correlation_id", what)]));
+    }
+    Ok(())
+}
+
+pub(super) async fn get_order(
+    ledger: &Arc<Ledger>,
+    request: wire::GetOrderRequest,
+) -> Result<wire::GetOrderResponse, Status> {
+    named(&request.correlation_id)?;
+    let as_of = as_of(request.basis.as_ref(), request.as_of_occurred.as_ref()).map_err(invalid)?;
+    reach(ledger, request.basis.as_ref()).await?;
+    let id = request.correlation_id;
+    blocking(ledger, move |ledger| {
+        let (summary, revision, basis) = ledger.get_order(&id, as_of)?;
+        let order = Some(order(id, revision, &summary));
+        Ok(wire::GetOrderResponse { order, basis })
+    })
+    .await
+}
+
+pub(super) async fn get_append_outcome(
+    ledger: &Arc<Ledger>,
+    request: wire::GetAppendOutcomeRequest,
+) -> Result<wire::GetAppendOutcomeResponse, Status> {
+    named(&request.correlation_id)?;
+    blocking(ledger, move |ledger| {
+        let wire::GetAppendOutcomeRequest {
+            correlation_id,
+            source,
+            event_id,
+        } = request;
+        let (found, basis) = ledger.get_append_outcome(&correlation_id, &source, &event_id)?;
+        let receipt = found.as_ref().map(receipt);
+        Ok(wire::GetAppendOutcomeResponse { receipt, basis })
+    })
+    .await
+}
+
+pub(super) async fn get_head(ledger: &Arc<Ledger>) -> Result<wire::GetHeadResponse, Status> {
+    blocking(ledger, |ledger| {
+        Ok(wire::GetHeadResponse {
+            head: ledger.head(),
+            ledger_id: ledger.id().to_owned(),
+            recorded_at: ledger.recorded_at_ns().map(|ns| timestamp(signed(ns))),
+            order_count: ledger.order_count()?,
+        })
+    })
+    .await
+}
+
+pub(super) async fn get_timeline(
+    ledger: &Arc<Ledger>,
+    request: wire::GetTimelineRequest,
+) -> Result<wire::GetTimelineResponse, Status> {
+    named(&request.correlation_id)?;
+    let as_of = as_of(request.basis.as_ref(), request.as_of_occurred.as_ref()).map_err(invalid)?;
+    reach(ledger, request.basis.as_ref()).await?;
+    let rows_max = ledger.limits().page_rows_max;
+    let asked = usize::try_from(request.page_size).unwrap_or(usize::MAX);
+    let limit = if asked == 0 { PAGE_ROWS } else { asked }.min(rows_max);
+    let page = Page::of(&request, as_of)?;
+    let query = TimelineQuery {
+        correlation_id: request.correlation_id,
+        as_of: page.as_of(as_of),
+        skip: page.skip,
+        limit: Some(limit),
+        bytes_max: Some(PAGE_BYTES_MAX),
+    };
+    blocking(ledger, move |ledger| {
+        timeline_response(ledger, &query, page)
+    })
+    .await
+}
+
+fn timeline_response(
+    ledger: &Ledger,
+    query: &TimelineQuery,
+    page: Page,
+) -> Result<wire::GetTimelineResponse, QueryError> {
+    let timeline = ledger.get_timeline(query)?;
+    let skip = query.skip + timeline.rows.len();
+    let next = Page {
+        basis: Some(timeline.basis),
+        skip,
+        ..page
+    };
+    let rows = timeline.rows.iter().map(|row| wire::TimelineRow {
+        event: Some(recorded_event(&row.recorded)),
+        late_by: (row.late_ns > 0).then(|| duration(row.late_ns)),
+    });
+    Ok(wire::GetTimelineResponse {
+        rows: rows.collect(),
+        revision: timeline.revision,
+        basis: timeline.basis,
+        next_page_token: if timeline.has_more {
+            next.token()
+        } else {
+            String::new()
+        },
+    })
+}
+
+fn duration(ns: u64) -> prost_types::Duration {
+    let parts = timestamp(signed(ns));
+    prost_types::Duration {
+        seconds: parts.seconds,
+        nanos: parts.nanos,
+    }
+}
+
+/// Where a page begins. Its token names the request that it belongs to.
+#[derive(Clone, Copy)]
+struct Page {
+    request: u32,
+    basis: Option<u64>,
+    skip: usize,
+}
+
+impl Page {
+    fn of(request: &wire::GetTimelineRequest, as_of: AsOf) -> Result<Self, Status> {
+        let about = format!("{} {as_of:?}", request.correlation_id);
+        let first = Self {
+            request: crc32fast::hash(about.as_bytes()),
+            basis: None,
+            skip: 0,
+        };
+        if request.page_token.is_empty() {
+            return Ok(first);
+        }
+        let mut parts = request.page_token.splitn(3, '.');
+        let mut part = |radix| {
+            parts
+                .next()
+                .and_then(|part| u64::from_str_radix(part, radix).ok())
+        };
+        match (part(16), part(10), part(10)) {
+            (Some(about), Some(basis), Some(skip)) if about == u64::from(first.request) => {
+                let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+                Ok(Self {
+                    basis: Some(basis),
+                    skip,
+                    ..first
+                })
+            }
+            _ => Err(QueryError::PageToken.into_status()),
+        }
+    }
+
+    /// Later pages are answered at the basis of the first.
+    fn as_of(&self, as_of: AsOf) -> AsOf {
+        AsOf {
+            offset: self.basis.or(as_of.offset),
+            ..as_of
+        }
+    }
+
+    fn token(&self) -> String {
+        format!(
+            "{:08x}.{}.{}",
+            self.request,
+            self.basis.unwrap_or(0),
+            self.skip
+        )
+    }
+}

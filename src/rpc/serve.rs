@@ -1,0 +1,137 @@
+//! Runs the services on a socket that the caller owns, until the caller says that it is enough.
+//! Does not know signals or addresses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use super::explain::Explain;
+use super::service::{Service, Shutdown};
+use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::event::DESCRIPTORS;
+use crate::ledger::Ledger;
+
+/// How a server behaves on the wire.
+///
+/// ```
+/// let options = order_ledger::ServeOptions::default();
+/// assert_eq!(options.message_bytes_max, 4 * 1024 * 1024);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeOptions {
+    /// Bytes of a request; larger ones are refused.
+    pub message_bytes_max: usize,
+    /// Calls and streams under way on one connection.
+    pub streams_max: u32,
+    /// How often a silent connection is probed.
+    pub keepalive_interval: Duration,
+    /// How long an answer to such a probe may take.
+    pub keepalive_timeout: Duration,
+    /// How long calls under way may take when the server shuts down; then they are cut off.
+    pub shutdown_grace: Duration,
+}
+
+impl Default for ServeOptions {
+    fn default() -> Self {
+        Self {
+            message_bytes_max: 4 * 1024 * 1024,
+            streams_max: 1_024,
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
+            shutdown_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Why a server ended early.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The transport failed.
+    #[error("the server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The descriptors for reflection could not be read.
+    #[error("server reflection: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+}
+
+/// HTTP/2 flow control windows and frames, in bytes: a batch or a chunk goes out without waiting.
+const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
+const FRAME_BYTES: u32 = 256 * 1024;
+/// How often the health service looks whether the ledger takes appends.
+const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Serves a ledger with health and reflection beside it, until `shutdown` is ready.
+///
+/// Then new calls are refused, streams end with `closed`, calls under way are answered, and what is
+/// still open after [`ServeOptions::shutdown_grace`] is cut off.
+///
+/// # Errors
+/// Where the transport fails.
+pub async fn serve(
+    listener: TcpListener,
+    ledger: Arc<Ledger>,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
+    let (begin, begun) = watch::channel(false);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let service = Service::new(Arc::clone(&ledger), Shutdown::watching(begun.clone()));
+    let service = LedgerServiceServer::new(service)
+        .max_decoding_message_size(options.message_bytes_max)
+        .max_encoding_message_size(usize::MAX);
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let mut ending = Shutdown::watching(begun.clone());
+    let server = Server::builder()
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES)
+        .max_concurrent_streams(options.streams_max)
+        .http2_keepalive_interval(Some(options.keepalive_interval))
+        .http2_keepalive_timeout(Some(options.keepalive_timeout))
+        .layer(Explain)
+        .add_service(health_service)
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?)
+        .add_service(service)
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+            ending.begun().await;
+        });
+    let watch_health = async {
+        let mut ending = Shutdown::watching(begun);
+        loop {
+            if ledger.takes_appends() && !ending.has_begun() {
+                health.set_serving::<LedgerServiceServer<Service>>().await;
+            } else {
+                health
+                    .set_not_serving::<LedgerServiceServer<Service>>()
+                    .await;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(HEALTH_INTERVAL) => {}
+                () = ending.begun() => tokio::time::sleep(HEALTH_INTERVAL).await,
+            }
+        }
+    };
+    let end_by_force = async {
+        shutdown.await;
+        let _ = begin.send(true);
+        tokio::time::sleep(options.shutdown_grace).await;
+        tracing::warn!("calls were still open after the grace time; cutting them off");
+    };
+    tokio::select! {
+        served = server => Ok(served?),
+        () = end_by_force => Ok(()),
+        () = watch_health => Ok(()),
+    }
+}

@@ -1,0 +1,124 @@
+//! The service's methods, one line each. Does not know what they do.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming, async_trait};
+
+use super::wire::ledger_service_server::LedgerService;
+use super::{append, query, replay, wire};
+use crate::ledger::Ledger;
+
+/// Says to everything that runs that the server shuts down.
+#[derive(Clone, Debug)]
+pub(super) struct Shutdown(Option<watch::Receiver<bool>>);
+
+impl Shutdown {
+    pub(super) fn watching(receiver: watch::Receiver<bool>) -> Self {
+        Self(Some(receiver))
+    }
+
+    pub(super) fn never() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.0.as_ref().is_some_and(|begun| *begun.borrow())
+    }
+
+    /// Waits until it begins.
+    pub(super) async fn begun(&mut self) {
+        match &mut self.0 {
+            Some(receiver) => {
+                let _ = receiver.wait_for(|begun| *begun).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The service of one ledger.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    ledger: Arc<Ledger>,
+    shutdown: Shutdown,
+}
+
+impl Service {
+    pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown) -> Self {
+        Self { ledger, shutdown }
+    }
+}
+
+#[async_trait]
+impl LedgerService for Service {
+    async fn append(
+        &self,
+        request: Request<wire::AppendRequest>,
+    ) -> Result<Response<wire::AppendResponse>, Status> {
+        append::append(&self.ledger, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    type AppendStreamStream = append::Answers;
+
+    async fn append_stream(
+        &self,
+        request: Request<Streaming<wire::AppendStreamRequest>>,
+    ) -> Result<Response<Self::AppendStreamStream>, Status> {
+        let (ledger, shutdown) = (Arc::clone(&self.ledger), self.shutdown.clone());
+        Ok(Response::new(append::append_stream(
+            ledger,
+            request.into_inner(),
+            shutdown,
+        )))
+    }
+
+    async fn get_append_outcome(
+        &self,
+        request: Request<wire::GetAppendOutcomeRequest>,
+    ) -> Result<Response<wire::GetAppendOutcomeResponse>, Status> {
+        query::get_append_outcome(&self.ledger, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_order(
+        &self,
+        request: Request<wire::GetOrderRequest>,
+    ) -> Result<Response<wire::GetOrderResponse>, Status> {
+        query::get_order(&self.ledger, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_timeline(
+        &self,
+        request: Request<wire::GetTimelineRequest>,
+    ) -> Result<Response<wire::GetTimelineResponse>, Status> {
+        query::get_timeline(&self.ledger, request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    type ReplayStream = ReceiverStream<Result<wire::ReplayResponse, Status>>;
+
+    async fn replay(
+        &self,
+        request: Request<wire::ReplayRequest>,
+    ) -> Result<Response<Self::ReplayStream>, Status> {
+        let shutdown = self.shutdown.clone();
+        replay::replay(&self.ledger, request.into_inner(), shutdown)
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_head(
+        &self,
+        _request: Request<wire::GetHeadRequest>,
+    ) -> Result<Response<wire::GetHeadResponse>, Status> {
+        query::get_head(&self.ledger).await.map(Response::new)
+    }
+}
