@@ -3,9 +3,10 @@
 //! Three modules come out of it:
 //! - `messages`: every message, for callers and for the library;
 //! - `client`: the client of the service, over these messages;
-//! - `server`: the service and its messages with **stored bytes in place of events**. Protobuf
+//! - `stored`: service, client and messages with **stored bytes in place of events**. Protobuf
 //!   embeds a message and `bytes` alike, so both speak the same wire format, but the server never
-//!   decodes and re-encodes what a producer sent.
+//!   decodes and re-encodes what a producer sent, and the command line shows fields that it does
+//!   not know.
 //!
 //! The descriptor set is written beside them: reflection serves it, and the event validator is
 //! built from it.
@@ -17,17 +18,12 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 
-const FILES: [&str; 2] = [
-    "orderledger/v1/order_event.proto",
-    "orderledger/v1/ledger_service.proto",
-];
+const FILES: [&str; 2] =
+    ["orderledger/v1/order_event.proto", "orderledger/v1/ledger_service.proto"];
 
 /// Message fields that the server handles as bytes: `(message, field)`.
-const STORED_BYTES: [(&str, &str); 3] = [
-    ("AppendRequest", "events"),
-    ("RecordedEvent", "event"),
-    ("ReplayResponse", "events"),
-];
+const STORED_BYTES: [(&str, &str); 3] =
+    [("AppendRequest", "events"), ("RecordedEvent", "event"), ("ReplayResponse", "events")];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -37,12 +33,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     generate(&out, "messages", descriptors.clone(), |config| config)?;
     generate(&out, "client", descriptors.clone(), |config| {
-        config
-            .build_client(true)
-            .extern_path(".orderledger.v1", "crate::proto")
+        config.build_client(true).extern_path(".orderledger.v1", "crate::proto")
     })?;
-    generate(&out, "server", with_stored_bytes(descriptors)?, |config| {
-        config.build_server(true).bytes(".")
+    generate(&out, "stored", with_stored_bytes(descriptors)?, |config| {
+        config.build_server(true).build_client(true).bytes(".")
     })
 }
 
@@ -54,10 +48,8 @@ fn generate(
 ) -> Result<(), Box<dyn Error>> {
     let folder = out.join(name);
     std::fs::create_dir_all(&folder)?;
-    let config = tonic_prost_build::configure()
-        .build_client(false)
-        .build_server(false)
-        .out_dir(folder);
+    let config =
+        tonic_prost_build::configure().build_client(false).build_server(false).out_dir(folder);
     configure(config).compile_fds(descriptors)?;
     Ok(())
 }

@@ -1,4 +1,6 @@
 //! Order Ledger
+pub mod cli;
+pub mod demo;
 mod event;
 mod ledger;
 mod limits;
@@ -16,8 +18,8 @@ pub use event::{
 };
 pub use ledger::{
     AppendError, Appended, AsOf, Batch, Chunk, FailureClass, Follow, Ledger, OpenError, Options,
-    Outcome, Pending, QueryError, Receipt, Replay, ReusedId, Timeline, TimelineQuery, TimelineRow,
-    WrongRevision,
+    Outcome, Pending, QueryError, Receipt, Replay, ReusedId, Sizes, Timeline, TimelineQuery, TimelineRow,
+    VerifyReport, VerifyStep, WrongRevision, verify,
 };
 pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};

@@ -2,10 +2,7 @@
 //! Does not know what the numbers mean.
 
 /// A length in memory as a number on disk or on the wire.
-#[expect(
-    clippy::as_conversions,
-    reason = "a usize has at most 64 bits on every Rust platform"
-)]
+#[expect(clippy::as_conversions, reason = "a usize has at most 64 bits on every Rust platform")]
 pub(crate) const fn u64_from(length: usize) -> u64 {
     length as u64
 }

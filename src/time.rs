@@ -8,9 +8,7 @@ pub(crate) const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 /// The clock that `recorded_at` is read from, in nanoseconds of the Unix epoch. 0 before 1970.
 pub(crate) fn now_ns() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
@@ -69,18 +67,12 @@ mod tests {
 
     #[test]
     fn rfc3339_keeps_instant_and_offset() {
-        for text in [
-            "2017-07-09T21:57:05-03:00",
-            "2023-04-03T12:08:18Z",
-            "1969-12-31T23:59:59.5Z",
-        ] {
+        for text in ["2017-07-09T21:57:05-03:00", "2023-04-03T12:08:18Z", "1969-12-31T23:59:59.5Z"]
+        {
             let (ns, offset) = parse_rfc3339(text).unwrap();
             assert_eq!(rfc3339(ns, offset), text);
         }
-        assert!(
-            parse_rfc3339("2017-07-09T21:57:05").is_err(),
-            "no offset, no instant"
-        );
+        assert!(parse_rfc3339("2017-07-09T21:57:05").is_err(), "no offset, no instant");
         assert!(parse_rfc3339("2500-01-01T00:00:00Z").is_err());
     }
 

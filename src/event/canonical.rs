@@ -45,16 +45,9 @@ fn put_field(out: &mut Vec<u8>, field: &Field, values: &[Value<'_>]) {
         Kind::TextMap => put_map(out, field.number, values),
         Kind::Message(index) if !field.repeated => {
             // Parts of one message merge as if their bytes stood together.
-            let merged: Vec<u8> = values
-                .iter()
-                .flat_map(|value| bytes_of(value))
-                .copied()
-                .collect();
-            put_bytes_field(
-                out,
-                field.number,
-                &canonical(schema().message(index), &merged),
-            );
+            let merged: Vec<u8> =
+                values.iter().flat_map(|value| bytes_of(value)).copied().collect();
+            put_bytes_field(out, field.number, &canonical(schema().message(index), &merged));
         }
         Kind::Message(index) => {
             for value in values {
@@ -105,10 +98,8 @@ fn put_last(out: &mut Vec<u8>, field: &Field, values: &[Value<'_>]) {
 }
 
 fn put_map(out: &mut Vec<u8>, number: u32, entries: &[Value<'_>]) {
-    let sorted: BTreeMap<&[u8], &[u8]> = entries
-        .iter()
-        .map(|entry| map_entry(bytes_of(entry)))
-        .collect();
+    let sorted: BTreeMap<&[u8], &[u8]> =
+        entries.iter().map(|entry| map_entry(bytes_of(entry))).collect();
     for (key, value) in sorted {
         let mut entry = Vec::new();
         put_bytes_field(&mut entry, 1, key);

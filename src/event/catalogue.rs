@@ -96,24 +96,15 @@ const fn row(id: u16, name: &'static str, group: Group, subject: &'static str) -
 
 impl EventType {
     const fn moves(self, quantity_effect: &'static str) -> Self {
-        Self {
-            quantity_effect,
-            ..self
-        }
+        Self { quantity_effect, ..self }
     }
 
     const fn stage(self, shipment_stage: &'static str) -> Self {
-        Self {
-            shipment_stage,
-            ..self
-        }
+        Self { shipment_stage, ..self }
     }
 
     const fn milestone(self) -> Self {
-        Self {
-            milestone: true,
-            ..self
-        }
+        Self { milestone: true, ..self }
     }
 
     const fn with(self, fields: &'static str) -> Self {
@@ -339,13 +330,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_is_not_found() {
-        for name in [
-            "drone.landed",
-            "Pick.Confirmed",
-            "pick.confirmed ",
-            "pick",
-            "",
-        ] {
+        for name in ["drone.landed", "Pick.Confirmed", "pick.confirmed ", "pick", ""] {
             assert_eq!(event_type(name), None, "{name:?}");
         }
     }

@@ -19,11 +19,7 @@ pub(crate) const QUANTITY_FRACTION_DIGITS_MAX: usize = 6;
 
 /// Lists every violation of an encoded `OrderEvent` but those of its required fields.
 pub(crate) fn check(encoded: &[u8], limits: &Limits) -> Vec<Violation> {
-    let mut check = Check {
-        schema: schema(),
-        limits,
-        violations: Vec::new(),
-    };
+    let mut check = Check { schema: schema(), limits, violations: Vec::new() };
     check.message(check.schema.event(), encoded, &Path::ROOT);
     check.violations
 }
@@ -42,11 +38,7 @@ struct Path<'p> {
 }
 
 impl Path<'_> {
-    const ROOT: Path<'static> = Path {
-        parent: None,
-        name: "",
-        index: None,
-    };
+    const ROOT: Path<'static> = Path { parent: None, name: "", index: None };
 
     fn text(&self) -> String {
         let mut text = self.parent.map(Path::text).unwrap_or_default();
@@ -63,8 +55,7 @@ impl Path<'_> {
 
 impl Check<'_> {
     fn violation(&mut self, path: &Path<'_>, description: impl Into<String>) {
-        self.violations
-            .push(Violation::new(path.text(), description));
+        self.violations.push(Violation::new(path.text(), description));
     }
 
     fn message(&mut self, message: &'static Message, encoded: &[u8], path: &Path<'_>) {
@@ -85,15 +76,7 @@ impl Check<'_> {
                 let count = counts.get_mut(usize_from(field.number));
                 count.map_or(0, |count| std::mem::replace(count, *count + 1))
             });
-            self.field(
-                known,
-                &field,
-                &Path {
-                    parent: Some(path),
-                    name: &known.name,
-                    index,
-                },
-            );
+            self.field(known, &field, &Path { parent: Some(path), name: &known.name, index });
         }
     }
 
@@ -231,29 +214,11 @@ mod tests {
 
     #[test]
     fn a_decimal_is_exact_and_bounded() {
-        for good in [
-            "",
-            "0",
-            "1",
-            "-1",
-            "12.5",
-            "-0.000001",
-            "999999999999.999999",
-        ] {
+        for good in ["", "0", "1", "-1", "12.5", "-0.000001", "999999999999.999999"] {
             assert!(is_decimal(good), "{good}");
         }
-        for bad in [
-            "+1",
-            ".5",
-            "1.",
-            "1e3",
-            "1,5",
-            " 1",
-            "-",
-            "1.0000001",
-            "1000000000000",
-            "NaN",
-        ] {
+        for bad in ["+1", ".5", "1.", "1e3", "1,5", " 1", "-", "1.0000001", "1000000000000", "NaN"]
+        {
             assert!(!is_decimal(bad), "{bad}");
         }
     }

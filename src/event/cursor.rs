@@ -79,27 +79,17 @@ impl<'a> Fields<'a> {
             other => return Err(WireError::WireType(u8::try_from(other).unwrap_or(u8::MAX))),
         };
         let (encoded, _) = start.split_at(start.len() - self.rest.len());
-        Ok(Field {
-            number: u32::try_from(number).unwrap_or(u32::MAX),
-            value,
-            encoded,
-        })
+        Ok(Field { number: u32::try_from(number).unwrap_or(u32::MAX), value, encoded })
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(length)
-            .ok_or(WireError::Truncated)?;
+        let (taken, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
 
     fn take_array<const N: usize>(&mut self) -> Result<&'a [u8; N], WireError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(WireError::Truncated)?;
+        let (taken, rest) = self.rest.split_first_chunk::<N>().ok_or(WireError::Truncated)?;
         self.rest = rest;
         Ok(taken)
     }
@@ -156,9 +146,7 @@ mod tests {
         encoded.extend([(4 << 3) | 5, 2, 0, 0, 0]);
         let read: Vec<_> = fields(&encoded).map(|field| field.unwrap()).collect();
         assert_eq!(
-            read.iter()
-                .map(|field| (field.number, field.value))
-                .collect::<Vec<_>>(),
+            read.iter().map(|field| (field.number, field.value)).collect::<Vec<_>>(),
             [
                 (1, Value::Varint(u64::MAX)),
                 (2, Value::Bytes(b"abc")),
@@ -166,10 +154,7 @@ mod tests {
                 (4, Value::Fixed32(2)),
             ]
         );
-        assert_eq!(
-            read.iter().flat_map(|field| field.encoded).count(),
-            encoded.len()
-        );
+        assert_eq!(read.iter().flat_map(|field| field.encoded).count(), encoded.len());
     }
 
     #[test]
@@ -179,10 +164,7 @@ mod tests {
             (&[0x0a, 5, 1], WireError::Truncated),
             (&[0x0b], WireError::WireType(3)),
             (&[0x00, 1], WireError::FieldNumber),
-            (
-                &[0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2],
-                WireError::VarintTooLong,
-            ),
+            (&[0x08, 255, 255, 255, 255, 255, 255, 255, 255, 255, 2], WireError::VarintTooLong),
             (&[0xff; 12], WireError::VarintTooLong),
         ];
         for (bytes, error) in cases {

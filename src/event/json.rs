@@ -44,19 +44,13 @@ const TEXT_OFFSET_MINUTES_MAX: i64 = 23 * 60 + 59;
 pub fn event_from_json(text: &str) -> Result<Bytes, Vec<Violation>> {
     let json: Json = serde_json::from_str(text)
         .map_err(|error| vec![Violation::new("", format!("not JSON: {error}"))])?;
-    let mut encoder = Encoder {
-        violations: Vec::new(),
-    };
+    let mut encoder = Encoder { violations: Vec::new() };
     let mut out = Vec::with_capacity(text.len());
     match with_offset(json) {
         Ok(json) => encoder.message(&mut out, schema().event(), &json, ""),
         Err(violation) => encoder.violations.push(violation),
     }
-    if encoder.violations.is_empty() {
-        Ok(out.into())
-    } else {
-        Err(encoder.violations)
-    }
+    if encoder.violations.is_empty() { Ok(out.into()) } else { Err(encoder.violations) }
 }
 
 /// An event's JSON from its protobuf bytes, fields in the order of the proto.
@@ -86,9 +80,7 @@ fn with_offset(mut json: Json) -> Result<Json, Violation> {
     let Ok((_, Some(offset))) = time::parse_rfc3339(text) else {
         return Ok(json);
     };
-    let said = object
-        .get(UTC_OFFSET_MINUTES)
-        .filter(|said| !said.is_null());
+    let said = object.get(UTC_OFFSET_MINUTES).filter(|said| !said.is_null());
     if said.is_some_and(|said| said.as_i64() != Some(i64::from(offset))) {
         let what = format!("contradicts {OCCURRED_AT}, whose offset is {offset} minutes");
         return Err(Violation::new(UTC_OFFSET_MINUTES, what));
@@ -111,11 +103,7 @@ impl Encoder {
             return self.violation(path, "not an object");
         };
         for (name, value) in object {
-            let path = if path.is_empty() {
-                name.clone()
-            } else {
-                format!("{path}.{name}")
-            };
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             if name == UNKNOWN_FIELDS {
                 match value.as_str().and_then(from_hex) {
                     Some(encoded) => out.extend(encoded),
@@ -240,11 +228,7 @@ fn text(rule: TextRule, value: &Json) -> Result<String, String> {
         // A number stands for a quantity with the digits that were written, never rounded.
         (TextRule::Decimal, Json::Number(number)) => {
             let text = number.to_string();
-            if check::is_decimal(&text) {
-                Ok(text)
-            } else {
-                Err(check::not_a_decimal(&text))
-            }
+            if check::is_decimal(&text) { Ok(text) } else { Err(check::not_a_decimal(&text)) }
         }
         _ => Err(format!("{value} is not text")),
     }
@@ -270,9 +254,7 @@ fn message_to_json(message: &Message, encoded: &[u8], offset: Option<i64>) -> Ma
             unknown.extend_from_slice(wire.encoded);
             continue;
         };
-        let place = known
-            .iter_mut()
-            .find(|(other, _)| other.number == field.number);
+        let place = known.iter_mut().find(|(other, _)| other.number == field.number);
         match (place, field.repeated || field.kind == Kind::TextMap) {
             (Some((_, held)), true) => add_to_json(held, field, wire.value, offset),
             (Some((_, held)), false) => merge_json(held, value_to_json(field, wire.value, offset)),
@@ -291,10 +273,8 @@ fn message_to_json(message: &Message, encoded: &[u8], offset: Option<i64>) -> Ma
         }
     }
     known.sort_by_key(|(field, _)| field.number);
-    let mut json: Map<_, _> = known
-        .into_iter()
-        .map(|(field, value)| (field.name.clone(), value))
-        .collect();
+    let mut json: Map<_, _> =
+        known.into_iter().map(|(field, value)| (field.name.clone(), value)).collect();
     if !unknown.is_empty() {
         json.insert(UNKNOWN_FIELDS.to_owned(), Json::String(to_hex(&unknown)));
     }
@@ -383,12 +363,10 @@ fn zigzag_decoded(number: u64) -> i64 {
 /// Bytes in hexadecimal, lower case.
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Bytes from hexadecimal digits of either case.
@@ -443,10 +421,7 @@ mod tests {
     #[test]
     fn a_number_is_a_quantity_with_its_own_digits() {
         let line = r#"{"lines":[{"quantity":123456789012.123456}]}"#;
-        assert_eq!(
-            round_trip(line),
-            r#"{"lines":[{"quantity":"123456789012.123456"}]}"#
-        );
+        assert_eq!(round_trip(line), r#"{"lines":[{"quantity":"123456789012.123456"}]}"#);
         assert!(event_from_json(r#"{"lines":[{"quantity":1e3}]}"#).is_err());
     }
 
@@ -455,15 +430,7 @@ mod tests {
         let line = r#"{"lines":[{"line_id":"1"},{"quantitty":"1"}],"occurred_at":"yesterday","type":7,"occurred_at_precision":"fortnight"}"#;
         let violations = event_from_json(line).unwrap_err();
         let fields: Vec<_> = violations.iter().map(|one| one.field.as_str()).collect();
-        assert_eq!(
-            fields,
-            [
-                "lines[1].quantitty",
-                "occurred_at",
-                "type",
-                "occurred_at_precision"
-            ]
-        );
+        assert_eq!(fields, ["lines[1].quantitty", "occurred_at", "type", "occurred_at_precision"]);
     }
 
     #[test]

@@ -106,11 +106,7 @@ impl Event {
         let mut violations = check::check(&body, limits);
         let envelope = Envelope::of(&body);
         envelope.check_required(&body, &mut violations);
-        if violations.is_empty() {
-            Ok(Self { body, envelope })
-        } else {
-            Err(violations)
-        }
+        if violations.is_empty() { Ok(Self { body, envelope }) } else { Err(violations) }
     }
 
     /// An event that the ledger has stored, which was valid when it was appended.

@@ -90,11 +90,8 @@ const I32_MAX: u64 = (1 << 31) - 1;
 const I64_MAX: u64 = i64::MAX.cast_unsigned();
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(".orderledger.v1.OrderEvent"));
-static EMPTY_MESSAGE: Message = Message {
-    name: String::new(),
-    fields: Vec::new(),
-    places: Vec::new(),
-};
+static EMPTY_MESSAGE: Message =
+    Message { name: String::new(), fields: Vec::new(), places: Vec::new() };
 static EMPTY_ENUM: Enum = Enum { words: Vec::new() };
 
 /// The schema of the canonical event.
@@ -137,11 +134,7 @@ impl Schema {
             words: Vec::new(),
         };
         let event = builder.message(root);
-        Self {
-            messages: builder.messages,
-            enums: builder.words,
-            event,
-        }
+        Self { messages: builder.messages, enums: builder.words, event }
     }
 }
 
@@ -158,17 +151,11 @@ impl Message {
 
 impl Enum {
     pub(crate) fn word(&self, number: i32) -> Option<&str> {
-        self.words
-            .iter()
-            .find(|(known, _)| *known == number)
-            .map(|(_, word)| word.as_str())
+        self.words.iter().find(|(known, _)| *known == number).map(|(_, word)| word.as_str())
     }
 
     pub(crate) fn number(&self, word: &str) -> Option<i32> {
-        self.words
-            .iter()
-            .find(|(_, known)| known == word)
-            .map(|(number, _)| *number)
+        self.words.iter().find(|(_, known)| known == word).map(|(number, _)| *number)
     }
 }
 
@@ -203,16 +190,11 @@ impl Builder<'_> {
         let Some(&descriptor) = self.types.get(type_name) else {
             return MessageIndex(place);
         };
-        let mut message = Message {
-            name: descriptor.name().to_owned(),
-            fields: Vec::new(),
-            places: Vec::new(),
-        };
+        let mut message =
+            Message { name: descriptor.name().to_owned(), fields: Vec::new(), places: Vec::new() };
         for field in &descriptor.field {
             let number = usize_from(field.number());
-            message
-                .places
-                .resize(message.places.len().max(number + 1), None);
+            message.places.resize(message.places.len().max(number + 1), None);
             if let Some(slot) = message.places.get_mut(number) {
                 *slot = Some(message.fields.len());
             }
@@ -238,30 +220,12 @@ impl Builder<'_> {
     fn kind(&mut self, field: &FieldDescriptorProto) -> Kind {
         match field.r#type() {
             Type::Bool => Kind::Bool,
-            Type::Sint32 => Kind::ZigZag {
-                min: i32::MIN.into(),
-                max: I32_MAX,
-            },
-            Type::Sint64 => Kind::ZigZag {
-                min: i64::MIN,
-                max: I64_MAX,
-            },
-            Type::Int32 => Kind::Int {
-                min: i32::MIN.into(),
-                max: I32_MAX,
-            },
-            Type::Int64 => Kind::Int {
-                min: i64::MIN,
-                max: I64_MAX,
-            },
-            Type::Uint32 => Kind::Int {
-                min: 0,
-                max: u32::MAX.into(),
-            },
-            Type::Uint64 => Kind::Int {
-                min: 0,
-                max: u64::MAX,
-            },
+            Type::Sint32 => Kind::ZigZag { min: i32::MIN.into(), max: I32_MAX },
+            Type::Sint64 => Kind::ZigZag { min: i64::MIN, max: I64_MAX },
+            Type::Int32 => Kind::Int { min: i32::MIN.into(), max: I32_MAX },
+            Type::Int64 => Kind::Int { min: i64::MIN, max: I64_MAX },
+            Type::Uint32 => Kind::Int { min: 0, max: u32::MAX.into() },
+            Type::Uint64 => Kind::Int { min: 0, max: u64::MAX },
             Type::Bytes => Kind::Bytes,
             Type::String => Kind::Text(text_rule(field.name())),
             Type::Enum => self.enumeration(field.type_name()),
@@ -335,29 +299,18 @@ mod tests {
         let occurred_at = event.field_named("occurred_at").unwrap();
         assert_eq!(occurred_at.kind, Kind::Timestamp);
         assert_eq!(event.field(occurred_at.number).unwrap().name, "occurred_at");
-        let Kind::Message(line) = event.field_named("lines").unwrap().kind else {
-            panic!()
-        };
+        let Kind::Message(line) = event.field_named("lines").unwrap().kind else { panic!() };
         let line = schema().message(line);
-        assert_eq!(
-            line.field_named("quantity").unwrap().kind,
-            Kind::Text(TextRule::Decimal)
-        );
-        assert_eq!(
-            line.field_named("line_id").unwrap().kind,
-            Kind::Text(TextRule::Id)
-        );
+        assert_eq!(line.field_named("quantity").unwrap().kind, Kind::Text(TextRule::Decimal));
+        assert_eq!(line.field_named("line_id").unwrap().kind, Kind::Text(TextRule::Id));
         assert_eq!(event.field_named("attributes").unwrap().kind, Kind::TextMap);
         assert!(event.field(536_870_911).is_none());
     }
 
     #[test]
     fn enum_words_are_lower_case_without_their_prefix() {
-        let Kind::Enum(precision) = schema()
-            .event()
-            .field_named("occurred_at_precision")
-            .unwrap()
-            .kind
+        let Kind::Enum(precision) =
+            schema().event().field_named("occurred_at_precision").unwrap().kind
         else {
             panic!()
         };

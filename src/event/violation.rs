@@ -14,10 +14,7 @@ pub struct Violation {
 
 impl Violation {
     pub(crate) fn new(field: impl Into<String>, description: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            description: description.into(),
-        }
+        Self { field: field.into(), description: description.into() }
     }
 
     /// The same violation, seen from a message that holds the event at `prefix`.

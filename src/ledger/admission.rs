@@ -122,18 +122,11 @@ impl Admission {
             .map(|(index, event)| self.find(index, event, &batch))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| AppendError::Unreadable(error.to_string()))?;
-        let reused: Vec<ReusedId> = findings
-            .iter()
-            .filter_map(Finding::reused)
-            .cloned()
-            .collect();
+        let reused: Vec<ReusedId> = findings.iter().filter_map(Finding::reused).cloned().collect();
         if !reused.is_empty() {
             return Err(AppendError::EventIdReused(reused));
         }
-        if findings
-            .iter()
-            .any(|finding| matches!(finding, Finding::New))
-        {
+        if findings.iter().any(|finding| matches!(finding, Finding::New)) {
             self.check_expectations(&batch)?;
         }
         Ok(self.apply(batch, findings))
@@ -170,9 +163,7 @@ impl Admission {
         if let Some(earlier) = event.same_as {
             return Ok(Finding::SameAs(earlier));
         }
-        let found = self
-            .known(batch, event.order)
-            .and_then(|known| known.find(&event.key));
+        let found = self.known(batch, event.order).and_then(|known| known.find(&event.key));
         let Some(place) = found else {
             return Ok(Finding::New);
         };
@@ -188,12 +179,10 @@ impl Admission {
     }
 
     fn compare_pending(&self, at: usize, event: &PreparedEvent) -> (Receipt, Hash, bool) {
-        self.pending
-            .get(at)
-            .map_or((NO_RECEIPT, [0; 32], false), |pending| {
-                let same = same_content(&pending.body, event.event.body());
-                (pending.receipt, pending.body_hash, same)
-            })
+        self.pending.get(at).map_or((NO_RECEIPT, [0; 32], false), |pending| {
+            let same = same_content(&pending.body, event.event.body());
+            (pending.receipt, pending.body_hash, same)
+        })
     }
 
     fn compare_stored(
@@ -221,23 +210,12 @@ impl Admission {
             .iter()
             .filter_map(|&(order, expected)| {
                 let actual = self.known(batch, order).map_or(0, KnownOrder::revision);
-                let id = batch
-                    .orders
-                    .get(order)
-                    .map(|order| &*order.correlation_id)?;
+                let id = batch.orders.get(order).map(|order| &*order.correlation_id)?;
                 let correlation_id = String::from_utf8_lossy(id).into_owned();
-                (actual != expected).then_some(WrongRevision {
-                    correlation_id,
-                    expected,
-                    actual,
-                })
+                (actual != expected).then_some(WrongRevision { correlation_id, expected, actual })
             })
             .collect();
-        if wrong.is_empty() {
-            Ok(())
-        } else {
-            Err(AppendError::WrongRevision(wrong))
-        }
+        if wrong.is_empty() { Ok(()) } else { Err(AppendError::WrongRevision(wrong)) }
     }
 
     fn apply(&mut self, batch: Prepared, findings: Vec<Finding>) -> Vec<Outcome> {
@@ -246,16 +224,11 @@ impl Admission {
             let outcome = match finding {
                 Finding::Duplicate(receipt) => Outcome::Duplicate(receipt),
                 Finding::SameAs(earlier) => {
-                    let receipt = outcomes
-                        .get(earlier)
-                        .map_or(NO_RECEIPT, |one| *one.receipt());
+                    let receipt = outcomes.get(earlier).map_or(NO_RECEIPT, |one| *one.receipt());
                     Outcome::Duplicate(receipt)
                 }
                 Finding::New | Finding::Reused(_) => {
-                    let order = batch
-                        .orders
-                        .get(event.order)
-                        .map_or([0; 32], |order| order.hash);
+                    let order = batch.orders.get(event.order).map_or([0; 32], |order| order.hash);
                     Outcome::Appended(self.seal(event, order))
                 }
             };
@@ -271,10 +244,7 @@ impl Admission {
         let correlation_id = event.event.correlation_id_bytes();
         let body = event.event.body().clone();
         let known = self.known.get_mut(&order);
-        assert!(
-            known.is_some(),
-            "every order of a batch was looked up before it was admitted"
-        );
+        assert!(known.is_some(), "every order of a batch was looked up before it was admitted");
         let Some(known) = known else {
             return NO_RECEIPT;
         };
@@ -302,32 +272,15 @@ impl Admission {
         let position = self.begin.position + u32::try_from(position).unwrap_or(u32::MAX);
         let place = Point { offset, position };
         known.push(event.key, place, leaf_hash);
-        let receipt = Receipt {
-            offset,
-            revision,
-            recorded_at_ns: recorded_at,
-            leaf_hash,
-        };
+        let receipt = Receipt { offset, revision, recorded_at_ns: recorded_at, leaf_hash };
         let (key, body_hash) = (event.key, event.body_hash);
-        self.pending.push(Pending {
-            order,
-            correlation_id,
-            key,
-            body,
-            body_hash,
-            place,
-            receipt,
-        });
+        self.pending.push(Pending { order, correlation_id, key, body, body_hash, place, receipt });
         receipt
     }
 }
 
-const NO_RECEIPT: Receipt = Receipt {
-    offset: 0,
-    revision: 0,
-    recorded_at_ns: 0,
-    leaf_hash: [0; 32],
-};
+const NO_RECEIPT: Receipt =
+    Receipt { offset: 0, revision: 0, recorded_at_ns: 0, leaf_hash: [0; 32] };
 
 impl Finding {
     fn reused(&self) -> Option<&ReusedId> {

@@ -41,10 +41,7 @@ pub(crate) struct Expectation {
 impl Batch {
     /// A batch of events, in the order in which they get their offsets.
     pub fn of(events: impl IntoIterator<Item = Event>) -> Self {
-        Self {
-            events: events.into_iter().collect(),
-            expectations: Vec::new(),
-        }
+        Self { events: events.into_iter().collect(), expectations: Vec::new() }
     }
 
     /// Expects an order, written by this batch or not, to have exactly so many events; 0 for none.
@@ -53,10 +50,7 @@ impl Batch {
     /// receipts, whatever it expects.
     #[must_use]
     pub fn expect_revision(mut self, correlation_id: impl Into<String>, revision: u64) -> Self {
-        self.expectations.push(Expectation {
-            correlation_id: correlation_id.into(),
-            revision,
-        });
+        self.expectations.push(Expectation { correlation_id: correlation_id.into(), revision });
         self
     }
 
@@ -114,32 +108,15 @@ impl Prepared {
             let body_hash = body_hash(event.body());
             log_len += usize_from(entry_len(event.correlation_id().as_bytes(), event.body()));
             body_len += event.body().len();
-            events.push(PreparedEvent {
-                event,
-                order,
-                key,
-                body_hash,
-                same_as: None,
-            });
+            events.push(PreparedEvent { event, order, key, body_hash, same_as: None });
         }
         mark_repeated(&mut events)?;
         let expectations = batch
             .expectations
             .into_iter()
-            .map(|expected| {
-                (
-                    orders.place(expected.correlation_id.into()),
-                    expected.revision,
-                )
-            })
+            .map(|expected| (orders.place(expected.correlation_id.into()), expected.revision))
             .collect();
-        Ok(Self {
-            events,
-            orders: orders.list,
-            expectations,
-            log_len,
-            body_len,
-        })
+        Ok(Self { events, orders: orders.list, expectations, log_len, body_len })
     }
 }
 
@@ -148,10 +125,7 @@ fn check(batch: &Batch, limits: &Limits) -> Vec<Violation> {
     let count = batch.events.len();
     let max = limits.batch_events_max;
     if count == 0 {
-        violations.push(Violation::new(
-            "events",
-            "empty; a batch has at least one event",
-        ));
+        violations.push(Violation::new("events", "empty; a batch has at least one event"));
     }
     if count > max {
         let what = format!("{count} events; a batch has at most {max} (batch_events_max)");
@@ -168,10 +142,7 @@ fn check(batch: &Batch, limits: &Limits) -> Vec<Violation> {
         let length = expected.correlation_id.len();
         let max = limits.id_bytes_max;
         if length == 0 {
-            violations.push(Violation::new(
-                field,
-                "missing; an expectation names an order",
-            ));
+            violations.push(Violation::new(field, "missing; an expectation names an order"));
         } else if length > max {
             let what = format!("{length} bytes; an id has at most {max} (id_bytes_max)");
             violations.push(Violation::new(field, what));
@@ -207,11 +178,7 @@ fn mark_repeated(events: &mut [PreparedEvent]) -> Result<(), AppendError> {
             reused.push(Violation::new(format!("events[{index}].event_id"), what));
         }
     }
-    if reused.is_empty() {
-        Ok(())
-    } else {
-        Err(AppendError::Invalid(reused))
-    }
+    if reused.is_empty() { Ok(()) } else { Err(AppendError::Invalid(reused)) }
 }
 
 /// The orders of a batch, each once.
@@ -225,20 +192,13 @@ struct Orders {
 impl Orders {
     fn place(&mut self, correlation_id: Bytes) -> usize {
         // Events of one order tend to stand together.
-        if self
-            .list
-            .get(self.last)
-            .is_some_and(|order| order.correlation_id == correlation_id)
-        {
+        if self.list.get(self.last).is_some_and(|order| order.correlation_id == correlation_id) {
             return self.last;
         }
         let hash = order_hash(&correlation_id);
         self.last = *self.places.entry(hash).or_insert(self.list.len());
         if self.last == self.list.len() {
-            self.list.push(PreparedOrder {
-                hash,
-                correlation_id,
-            });
+            self.list.push(PreparedOrder { hash, correlation_id });
         }
         self.last
     }

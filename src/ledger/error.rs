@@ -121,15 +121,8 @@ pub struct WrongRevision {
 
 impl std::fmt::Display for WrongRevision {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            correlation_id,
-            expected,
-            actual,
-        } = self;
-        write!(
-            f,
-            "{correlation_id} is at revision {actual}, expected {expected}"
-        )
+        let Self { correlation_id, expected, actual } = self;
+        write!(f, "{correlation_id} is at revision {actual}, expected {expected}")
     }
 }
 

@@ -28,11 +28,7 @@ pub(super) struct KnownOrder {
 
 impl Default for KnownOrder {
     fn default() -> Self {
-        Self {
-            head: NO_PREVIOUS,
-            entries: Vec::new(),
-            by_key: HashMap::new(),
-        }
+        Self { head: NO_PREVIOUS, entries: Vec::new(), by_key: HashMap::new() }
     }
 }
 
@@ -69,22 +65,15 @@ impl KnownOrder {
             let revision = *self.by_key.get(key)?;
             return self.entries.get(revision).map(|(_, place)| *place);
         }
-        self.entries
-            .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, place)| *place)
+        self.entries.iter().find(|(known, _)| known == key).map(|(_, place)| *place)
     }
 
     pub(super) fn push(&mut self, key: EventKey, place: Point, leaf: Hash) {
         self.head = leaf;
         self.entries.push((key, place));
         if self.entries.len() == SCANNED_ENTRIES + 1 {
-            self.by_key = self
-                .entries
-                .iter()
-                .enumerate()
-                .map(|(at, (key, _))| (*key, at))
-                .collect();
+            self.by_key =
+                self.entries.iter().enumerate().map(|(at, (key, _))| (*key, at)).collect();
         } else if self.entries.len() > SCANNED_ENTRIES {
             self.by_key.insert(key, self.entries.len() - 1);
         }
@@ -107,11 +96,7 @@ pub(super) struct KnownOrders {
 impl KnownOrders {
     /// Nothing is known; entries below `head` are only in the log.
     pub(super) fn starting_at(head: u64) -> Self {
-        Self {
-            young_since: head,
-            floor: head,
-            ..Self::default()
-        }
+        Self { young_since: head, floor: head, ..Self::default() }
     }
 
     /// Makes sure that an order is known: by itself, by what a caller looked up at or after the

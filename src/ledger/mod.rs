@@ -9,6 +9,7 @@ mod open;
 mod query;
 mod queue;
 mod replay;
+mod verify;
 mod wait;
 mod writer;
 
@@ -22,8 +23,9 @@ use tokio::sync::{oneshot, watch};
 
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
-pub use query::{AsOf, Timeline, TimelineQuery, TimelineRow};
+pub use query::{AsOf, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub use replay::{Chunk, Follow, Replay};
+pub use verify::{VerifyReport, VerifyStep, verify};
 pub use wait::Pending;
 
 use admission::LookedUp;
@@ -61,11 +63,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let segment_bytes = 64 * 1024 * 1024;
-        Self {
-            limits: Limits::default(),
-            segment_bytes,
-            disk: Arc::new(FileSystem),
-        }
+        Self { limits: Limits::default(), segment_bytes, disk: Arc::new(FileSystem) }
     }
 }
 
@@ -87,9 +85,7 @@ pub struct Ledger {
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger")
-            .field("id", &self.ledger_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Ledger").field("id", &self.ledger_id).finish_non_exhaustive()
     }
 }
 
@@ -152,23 +148,13 @@ impl Ledger {
         }
         self.queue.enter(prepared.body_len, &self.limits)?;
         let body_len = prepared.body_len;
-        let looked_up = self
-            .look_up(&prepared)
-            .inspect_err(|_| self.queue.left(body_len))?;
+        let looked_up = self.look_up(&prepared).inspect_err(|_| self.queue.left(body_len))?;
         let (reply, answer) = oneshot::channel();
-        let submission = Submission {
-            batch: prepared,
-            looked_up,
-            reply,
-        };
-        self.commands
-            .send(Command::Append(Box::new(submission)))
-            .map_err(|_| {
-                self.queue.left(body_len);
-                self.queue
-                    .poisoned()
-                    .map_or(AppendError::Closed, AppendError::Poisoned)
-            })?;
+        let submission = Submission { batch: prepared, looked_up, reply };
+        self.commands.send(Command::Append(Box::new(submission))).map_err(|_| {
+            self.queue.left(body_len);
+            self.queue.poisoned().map_or(AppendError::Closed, AppendError::Poisoned)
+        })?;
         Ok(Pending::new(answer))
     }
 
@@ -192,11 +178,7 @@ impl Ledger {
     pub fn close(&self) {
         self.queue.close();
         let _ = self.commands.send(Command::Close);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {

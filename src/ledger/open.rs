@@ -18,22 +18,24 @@ use crate::event::to_hex;
 use crate::log::{Disk, LogError, LogFolder, LogReader, Point, read_file, write_file};
 use crate::view::{Indexer, Views};
 
-const LOCK_FILE: &str = "LOCK";
-const ID_FILE: &str = "ledger.id";
-const FORMAT_FILE: &str = "format";
 const FORMAT: &str = "order-ledger format 1\n";
-const LOG_FOLDER: &str = "log";
-const VIEWS_FILE: &str = "views.redb";
+
+/// Names in the folder of a ledger.
+pub(super) struct Place;
+
+impl Place {
+    const LOCK_FILE: &'static str = "LOCK";
+    const ID_FILE: &'static str = "ledger.id";
+    const FORMAT_FILE: &'static str = "format";
+    pub(super) const LOG_FOLDER: &'static str = "log";
+    pub(super) const VIEWS_FILE: &'static str = "views.redb";
+}
 
 /// Segments that hold less than the largest batch would refuse it.
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 
 pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError> {
-    let Options {
-        disk,
-        limits,
-        segment_bytes,
-    } = options;
+    let Options { disk, limits, segment_bytes } = options;
     if !(SEGMENT_BYTES_MIN..=u64::from(u32::MAX)).contains(&segment_bytes) {
         let what = format!(
             "segment_bytes is {segment_bytes}; allowed is {SEGMENT_BYTES_MIN} to {}",
@@ -43,22 +45,13 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
     }
     let io = |error| LogError::io(folder, error);
     disk.create_dir(folder).map_err(io)?;
-    let lock = disk
-        .lock(&folder.join(LOCK_FILE))
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => OpenError::Locked(folder.to_owned()),
-            _ => io(error).into(),
-        })?;
+    let lock = lock(&*disk, folder)?;
     let ledger_id = identify(&*disk, folder)?;
-    let log = LogFolder::open(
-        Arc::clone(&disk),
-        &folder.join(LOG_FOLDER),
-        ledger_id,
-        segment_bytes,
-    )?;
+    let log =
+        LogFolder::open(Arc::clone(&disk), &folder.join(Place::LOG_FOLDER), ledger_id, segment_bytes)?;
     let reader = log.reader();
     let (views, checkpoint) =
-        Views::open(disk, folder.join(VIEWS_FILE), reader.clone(), ledger_id)?;
+        Views::open(disk, folder.join(Place::VIEWS_FILE), reader.clone(), ledger_id)?;
     let mut view_error = None;
     let log = log.recover(checkpoint.end, |placed| {
         if view_error.is_none() {
@@ -69,10 +62,8 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
         return Err(error.into());
     }
     views.recovered_to(log.end());
-    let head = Head {
-        point: log.end(),
-        recorded_at: last_recorded_at(&reader, &views, log.end())?,
-    };
+    let head =
+        Head { point: log.end(), recorded_at: last_recorded_at(&reader, &views, log.end())? };
     let views = Arc::new(views);
     let start = |error| OpenError::Log(LogError::io(folder, error));
     let indexer = Indexer::start(Arc::clone(&views)).map_err(start)?;
@@ -110,9 +101,20 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
     })
 }
 
+/// Keeps other processes away until the answer is dropped.
+pub(super) fn lock(
+    disk: &dyn Disk,
+    folder: &Path,
+) -> Result<Box<dyn std::fmt::Debug + Send + Sync>, OpenError> {
+    disk.lock(&folder.join(Place::LOCK_FILE)).map_err(|error| match error.kind() {
+        io::ErrorKind::WouldBlock => OpenError::Locked(folder.to_owned()),
+        _ => LogError::io(folder, error).into(),
+    })
+}
+
 /// Reads which ledger this is, or makes it one where nothing is.
-fn identify(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
-    let (id_path, format_path) = (folder.join(ID_FILE), folder.join(FORMAT_FILE));
+pub(super) fn identify(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
+    let (id_path, format_path) = (folder.join(Place::ID_FILE), folder.join(Place::FORMAT_FILE));
     let io = |path: &Path| {
         let path = path.to_owned();
         move |error| OpenError::Log(LogError::io(&path, error))
@@ -135,16 +137,11 @@ fn identify(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
 /// Makes an empty folder a ledger: first its id, then its format, which says that it is whole.
 fn found_new(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
     let io = |error| OpenError::Log(LogError::io(folder, error));
-    let log = folder.join(LOG_FOLDER);
+    let log = folder.join(Place::LOG_FOLDER);
     disk.create_dir(&log).map_err(io)?;
-    if disk
-        .list(&log)
-        .map_err(io)?
-        .iter()
-        .any(|name| name.ends_with(".seg"))
-    {
+    if disk.list(&log).map_err(io)?.iter().any(|name| name.ends_with(".seg")) {
         return Err(OpenError::Format {
-            path: folder.join(FORMAT_FILE),
+            path: folder.join(Place::FORMAT_FILE),
             found: "no such file, but log segments".to_owned(),
             expected: FORMAT,
         });
@@ -152,16 +149,14 @@ fn found_new(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| io(io::Error::other(error.to_string())))?;
     let text = format!("{}\n", to_hex(&id));
-    write_file(disk, &folder.join(ID_FILE), text.as_bytes()).map_err(io)?;
-    write_file(disk, &folder.join(FORMAT_FILE), FORMAT.as_bytes()).map_err(io)?;
+    write_file(disk, &folder.join(Place::ID_FILE), text.as_bytes()).map_err(io)?;
+    write_file(disk, &folder.join(Place::FORMAT_FILE), FORMAT.as_bytes()).map_err(io)?;
     Ok(id)
 }
 
 fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
     let digits = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
-    let lower = digits
-        .bytes()
-        .all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let lower = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
     let bytes = crate::event::from_hex(digits).filter(|_| lower)?;
     bytes.try_into().ok()
 }

@@ -41,10 +41,7 @@ impl TimelineQuery {
     /// Asks for all that is known of an order now.
     #[must_use]
     pub fn of(correlation_id: impl Into<String>) -> Self {
-        Self {
-            correlation_id: correlation_id.into(),
-            ..Self::default()
-        }
+        Self { correlation_id: correlation_id.into(), ..Self::default() }
     }
 }
 
@@ -69,6 +66,19 @@ pub struct TimelineRow {
     /// By how many nanoseconds it occurred before an event of this order that the ledger took
     /// earlier; 0 where it came in order.
     pub late_ns: u64,
+}
+
+/// How large a ledger is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Segment files of the log.
+    pub segment_count: u64,
+    /// Bytes of the log that hold entries, without what is prepared ahead.
+    pub log_bytes: u64,
+    /// Bytes of the views' file.
+    pub view_bytes: u64,
+    /// Up to which offset the views have the log; the rest is in memory.
+    pub view_basis: u64,
 }
 
 impl Ledger {
@@ -101,12 +111,7 @@ impl Ledger {
             rows.truncate(rows_within(&rows, max).max(1));
         }
         let has_more = query.skip.saturating_add(rows.len()) < total;
-        Ok(Timeline {
-            rows,
-            has_more,
-            revision,
-            basis,
-        })
+        Ok(Timeline { rows, has_more, revision, basis })
     }
 
     /// An order in short, folded from its events; also its revision and the basis.
@@ -155,6 +160,22 @@ impl Ledger {
     /// Where the views cannot be read.
     pub fn order_count(&self) -> Result<u64, QueryError> {
         Ok(self.views.order_count()?)
+    }
+
+    /// How large the ledger is.
+    ///
+    /// # Errors
+    /// Where the views cannot be read.
+    pub fn sizes(&self) -> Result<Sizes, QueryError> {
+        let segments = self.reader.segments();
+        let last = u64::from(self.head_now().point.position);
+        let full = segments.iter().rev().skip(1).map(|segment| segment.capacity).sum::<u64>();
+        Ok(Sizes {
+            segment_count: u64_from(segments.len()),
+            log_bytes: full + last,
+            view_bytes: self.views.file_size()?,
+            view_basis: self.views.checkpoint()?,
+        })
     }
 
     /// When the newest entry was recorded, in nanoseconds of the Unix epoch; `None` in an empty
@@ -215,10 +236,7 @@ impl Ledger {
         let mut basis = point.offset;
         if let Some(offset) = as_of.offset {
             if offset > basis {
-                return Err(QueryError::BeyondHead {
-                    offset,
-                    head: basis,
-                });
+                return Err(QueryError::BeyondHead { offset, head: basis });
             }
             basis = offset;
         }
@@ -239,23 +257,15 @@ impl Ledger {
         let entries = self.views.order(&order, correlation_id.as_bytes(), basis)?;
         let places: Vec<_> = entries.iter().map(|indexed| indexed.place).collect();
         let mut recorded = Vec::with_capacity(places.len());
-        self.reader
-            .entries(&places, |entry| recorded.push(entry.to_recorded()))?;
-        let sound = recorded
-            .iter()
-            .all(|one| one.event.correlation_id() == correlation_id);
-        if sound {
-            Ok((basis, recorded))
-        } else {
-            Err(crate::view::ViewError::wrong_order())?
-        }
+        self.reader.entries(&places, |entry| recorded.push(entry.to_recorded()))?;
+        let sound = recorded.iter().all(|one| one.event.correlation_id() == correlation_id);
+        if sound { Ok((basis, recorded)) } else { Err(crate::view::ViewError::wrong_order())? }
     }
 }
 
 impl AsOf {
     fn includes(&self, recorded: &RecordedEvent) -> bool {
-        self.occurred_at_ns
-            .is_none_or(|latest| recorded.timeline_ns() <= latest)
+        self.occurred_at_ns.is_none_or(|latest| recorded.timeline_ns() <= latest)
     }
 }
 

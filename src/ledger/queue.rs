@@ -26,10 +26,8 @@ impl Queue {
             return Err(AppendError::Closed);
         }
         self.came(body_len);
-        let (batches, bytes) = (
-            self.batches.load(Ordering::Relaxed),
-            self.bytes.load(Ordering::Relaxed),
-        );
+        let (batches, bytes) =
+            (self.batches.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed));
         let limit = if batches > limits.queue_batches_max {
             format!("queue_batches_max = {}", limits.queue_batches_max)
         } else if bytes > limits.queue_bytes_max.max(body_len) {
@@ -38,11 +36,7 @@ impl Queue {
             return Ok(());
         };
         self.left(body_len);
-        Err(AppendError::Overloaded {
-            batches,
-            bytes,
-            limit,
-        })
+        Err(AppendError::Overloaded { batches, bytes, limit })
     }
 
     pub(super) fn takes_batches(&self) -> bool {

@@ -59,19 +59,11 @@ impl Ledger {
     pub fn replay(&self, from_offset: u64) -> Result<Replay, QueryError> {
         let head = self.head();
         if from_offset > head {
-            return Err(QueryError::BeyondHead {
-                offset: from_offset,
-                head,
-            });
+            return Err(QueryError::BeyondHead { offset: from_offset, head });
         }
         let at = self.views.seek(from_offset)?;
         let (reader, head) = (self.reader.clone(), self.head.clone());
-        Ok(Replay {
-            reader,
-            head,
-            at,
-            next_offset: from_offset,
-        })
+        Ok(Replay { reader, head, at, next_offset: from_offset })
     }
 
     /// Reads the log from an offset, and waits at its head for what comes. Ends when the ledger is
@@ -80,10 +72,7 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::replay`].
     pub fn follow(&self, from_offset: u64) -> Result<Follow, QueryError> {
-        Ok(Follow {
-            replay: self.replay(from_offset)?,
-            ready: Vec::new().into_iter(),
-        })
+        Ok(Follow { replay: self.replay(from_offset)?, ready: Vec::new().into_iter() })
     }
 }
 
@@ -113,11 +102,7 @@ impl Replay {
             // A mark lies before the wanted offset: whole chunks may have to be passed over.
             if to > from || to >= head.offset {
                 self.next_offset = to.max(from);
-                return Ok(Chunk {
-                    blocks,
-                    from,
-                    to: self.next_offset,
-                });
+                return Ok(Chunk { blocks, from, to: self.next_offset });
             }
         }
     }
@@ -132,10 +117,7 @@ impl Replay {
     /// Answers `false` when nothing more can come, because the ledger was closed.
     pub async fn changed(&mut self) -> bool {
         let next = self.next_offset;
-        self.head
-            .wait_for(|head| head.point.offset > next)
-            .await
-            .is_ok()
+        self.head.wait_for(|head| head.point.offset > next).await.is_ok()
     }
 }
 

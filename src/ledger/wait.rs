@@ -39,9 +39,7 @@ impl Future for Pending {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.answer).poll(context).map(|answer| {
             answer.unwrap_or_else(|_| {
-                Err(AppendError::InDoubt(
-                    "the writer ended before it answered".to_owned(),
-                ))
+                Err(AppendError::InDoubt("the writer ended before it answered".to_owned()))
             })
         })
     }

@@ -69,10 +69,7 @@ enum Gathered {
 impl Writer {
     /// Runs until the ledger is closed. A panic here poisons the ledger.
     pub(super) fn run(mut self) {
-        let mut guard = PoisonGuard {
-            queue: Arc::clone(&self.queue),
-            armed: true,
-        };
+        let mut guard = PoisonGuard { queue: Arc::clone(&self.queue), armed: true };
         loop {
             let first = match self.deferred.take() {
                 Some(deferred) => deferred,
@@ -133,11 +130,7 @@ impl Writer {
         if let Err(reason) = self.indexer.wait_for_room(self.tail_entries_max) {
             return self.answer_later(submission.reply, Err(AppendError::ViewsBehind(reason)));
         }
-        let Submission {
-            batch,
-            looked_up,
-            reply,
-        } = *submission;
+        let Submission { batch, looked_up, reply } = *submission;
         let admitted = self.admission.admit(batch, looked_up, &self.views);
         self.answer_later(reply, admitted);
     }
@@ -179,19 +172,10 @@ impl Writer {
 
     fn publish(&mut self, begin: Point) {
         let (end, recorded_at) = (self.log.end(), self.admission.recorded_at());
-        let mark = Mark {
-            point: begin,
-            recorded_at,
-        };
-        let tail = self
-            .views
-            .tail()
-            .publish(mark, end, self.admission.tail_entries());
+        let mark = Mark { point: begin, recorded_at };
+        let tail = self.views.tail().publish(mark, end, self.admission.tail_entries());
         self.indexer.grown(tail);
-        self.head.send_replace(Head {
-            point: end,
-            recorded_at,
-        });
+        self.head.send_replace(Head { point: end, recorded_at });
     }
 
     fn poison(&self, error: &LogError) -> String {

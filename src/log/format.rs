@@ -271,9 +271,7 @@ impl<'a> EntryRef<'a> {
 
     /// Bytes of the entry that `bytes` begins with, by its own word; nothing is verified.
     pub(crate) fn stated_len(bytes: &[u8]) -> Option<usize> {
-        bytes
-            .first_chunk()
-            .map(|length| usize_from(u32::from_le_bytes(*length)))
+        bytes.first_chunk().map(|length| usize_from(u32::from_le_bytes(*length)))
     }
 
     /// The entry that `bytes` begins with, verified, and its length in bytes.
@@ -282,17 +280,14 @@ impl<'a> EntryRef<'a> {
         let length = usize_from(u32::from_le_bytes(take(header, 0)));
         let id_length = usize::from(u16::from_le_bytes(take(header, 10)));
         let entry = bytes.get(..length).ok_or(Defect::Length("entry"))?;
-        let rest = entry
-            .get(ENTRY_HEADER_LEN..)
-            .ok_or(Defect::Length("entry"))?;
+        let rest = entry.get(ENTRY_HEADER_LEN..).ok_or(Defect::Length("entry"))?;
         let stored = u32::from_le_bytes(take(header, 4));
         let checked = entry.get(8..).unwrap_or_default();
         if stored != crc(&[&offset.to_le_bytes(), &take::<4>(header, 0), checked]) {
             return Err(Defect::Crc("entry"));
         }
-        let (correlation_id, body) = rest
-            .split_at_checked(id_length)
-            .ok_or(Defect::Length("correlation id"))?;
+        let (correlation_id, body) =
+            rest.split_at_checked(id_length).ok_or(Defect::Length("correlation id"))?;
         let kind = take::<1>(header, 8)[0];
         let flags = take::<1>(header, 9)[0];
         if kind != KIND_EVENT || flags != 0 {
@@ -301,16 +296,8 @@ impl<'a> EntryRef<'a> {
         let previous = header.last_chunk::<32>().ok_or(Defect::Length("entry"))?;
         let recorded_at = u64::from_le_bytes(take(header, 12));
         let revision = u64::from_le_bytes(take(header, 20));
-        let entry = Self {
-            offset,
-            kind,
-            flags,
-            recorded_at,
-            revision,
-            previous,
-            correlation_id,
-            body,
-        };
+        let entry =
+            Self { offset, kind, flags, recorded_at, revision, previous, correlation_id, body };
         Ok((entry, length))
     }
 }
@@ -321,9 +308,7 @@ pub(crate) fn read_block<'a>(
     mut each: impl FnMut(EntryRef<'a>, usize),
 ) -> Result<BlockHeader, Defect> {
     let header = BlockHeader::decode(block)?;
-    let block = block
-        .get(..usize_from(header.length))
-        .ok_or(Defect::Length("block"))?;
+    let block = block.get(..usize_from(header.length)).ok_or(Defect::Length("block"))?;
     let mut position = BLOCK_HEADER_LEN;
     for place in 0..u64::from(header.entry_count) {
         let rest = block.get(position..).unwrap_or_default();

@@ -99,26 +99,11 @@ mod tests {
         let hash = leaf.hash();
         for changed in [
             Leaf { flags: 1, ..leaf },
-            Leaf {
-                recorded_at: 9,
-                ..leaf
-            },
-            Leaf {
-                occurred_at: 9,
-                ..leaf
-            },
-            Leaf {
-                revision: 9,
-                ..leaf
-            },
-            Leaf {
-                order: &one,
-                ..leaf
-            },
-            Leaf {
-                previous: &one,
-                ..leaf
-            },
+            Leaf { recorded_at: 9, ..leaf },
+            Leaf { occurred_at: 9, ..leaf },
+            Leaf { revision: 9, ..leaf },
+            Leaf { order: &one, ..leaf },
+            Leaf { previous: &one, ..leaf },
             Leaf { body: &one, ..leaf },
         ] {
             assert_ne!(changed.hash(), hash, "{changed:?}");

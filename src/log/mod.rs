@@ -42,10 +42,7 @@ pub(crate) const BLOCK_OVERHEAD: usize = BLOCK_HEADER_LEN + format::BLOCK_ALIGNM
 
 /// Position of the first block of a segment.
 pub(crate) const FIRST_BLOCK_POSITION: u32 = 64;
-const _: () = assert!(
-    format::SEGMENT_HEADER_LEN == 64,
-    "blocks follow the segment header"
-);
+const _: () = assert!(format::SEGMENT_HEADER_LEN == 64, "blocks follow the segment header");
 
 /// An entry and where it stands in its segment.
 #[derive(Clone, Copy, Debug)]
@@ -105,37 +102,21 @@ pub enum LogError {
 
 impl LogError {
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
-        Self::Io {
-            path: path.to_owned(),
-            source,
-        }
+        Self::Io { path: path.to_owned(), source }
     }
 
     pub(crate) fn segment_io(segment: &Segment, source: io::Error) -> Self {
-        Self::Io {
-            path: segments::segment_name(segment.first_offset).into(),
-            source,
-        }
+        Self::Io { path: segments::segment_name(segment.first_offset).into(), source }
     }
 
     pub(crate) fn corrupt_at(segment: &Segment, at: Point, defect: Defect) -> Self {
         let position = at.position.into();
-        let address = SegmentAddress {
-            segment: segment.first_offset,
-            position,
-        };
-        Self::Corrupt {
-            address,
-            offset: at.offset,
-            defect,
-        }
+        let address = SegmentAddress { segment: segment.first_offset, position };
+        Self::Corrupt { address, offset: at.offset, defect }
     }
 }
 
 /// Whether an I/O error says that there is no space left.
 pub(crate) fn is_disk_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

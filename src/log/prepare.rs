@@ -75,25 +75,16 @@ impl Preparer {
         let (outgoing, prepared) = sync_channel(1);
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
-        let thread = std::thread::Builder::new()
-            .name("log-prepare".into())
-            .spawn(move || {
-                while incoming.recv().is_ok() {
-                    if outgoing.send(preparation.run(&stopping)).is_err() {
-                        return;
-                    }
+        let thread = std::thread::Builder::new().name("log-prepare".into()).spawn(move || {
+            while incoming.recv().is_ok() {
+                if outgoing.send(preparation.run(&stopping)).is_err() {
+                    return;
                 }
-            })?;
+            }
+        })?;
         let thread = Some(thread);
         let requests = Some(requests);
-        Ok(Self {
-            requests,
-            prepared,
-            thread,
-            stop,
-            requested: false,
-            failure: None,
-        })
+        Ok(Self { requests, prepared, thread, stop, requested: false, failure: None })
     }
 
     /// Asks for a segment, unless one is on its way.
@@ -113,13 +104,8 @@ impl Preparer {
         }
         // What was asked for long ago may have failed for a reason that is gone by now.
         let early = self.requested;
-        let taken = self
-            .wait()
-            .or_else(|error| if early { self.wait() } else { Err(error) });
-        self.failure = taken
-            .as_ref()
-            .err()
-            .map(|error| (Instant::now(), error.kind()));
+        let taken = self.wait().or_else(|error| if early { self.wait() } else { Err(error) });
+        self.failure = taken.as_ref().err().map(|error| (Instant::now(), error.kind()));
         taken
     }
 

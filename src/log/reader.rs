@@ -37,10 +37,7 @@ pub(crate) struct Blocks {
 
 impl LogReader {
     pub(crate) fn new(segments: Segments, ledger_id: [u8; 16]) -> Self {
-        Self {
-            segments,
-            ledger_id,
-        }
+        Self { segments, ledger_id }
     }
 
     pub(crate) fn ledger_id(&self) -> [u8; 16] {
@@ -68,12 +65,7 @@ impl LogReader {
         }
         if from.offset >= head.offset {
             let segment = segment.first_offset;
-            return Ok(Blocks {
-                bytes: Bytes::new(),
-                segment,
-                from,
-                next: from,
-            });
+            return Ok(Blocks { bytes: Bytes::new(), segment, from, next: from });
         }
         let limit = if head.offset < self.segments.after(segment.first_offset) {
             u64::from(head.position)
@@ -90,12 +82,7 @@ impl LogReader {
         let next = whole_blocks(&bytes, from, head.offset)
             .map_err(|(at, defect)| LogError::corrupt_at(&segment, at, defect))?;
         bytes.truncate(usize_from(next.position - from.position));
-        Ok(Blocks {
-            bytes: bytes.into(),
-            segment: segment.first_offset,
-            from,
-            next,
-        })
+        Ok(Blocks { bytes: bytes.into(), segment: segment.first_offset, from, next })
     }
 
     /// Reads single entries, given by offset and position; offsets must rise.
@@ -140,10 +127,7 @@ impl LogReader {
 
     fn holding(&self, offset: u64) -> Result<Arc<Segment>, LogError> {
         self.segments.holding(offset).ok_or(LogError::Corrupt {
-            address: SegmentAddress {
-                segment: 0,
-                position: 0,
-            },
+            address: SegmentAddress { segment: 0, position: 0 },
             offset,
             defect: Defect::Truncated,
         })
@@ -162,17 +146,10 @@ impl Blocks {
             let block = self.bytes.get(skipped..).unwrap_or_default();
             let header = read_block(block, |entry, position| {
                 let position = at.position + u32::try_from(position).unwrap_or(u32::MAX);
-                each(Placed {
-                    entry,
-                    position,
-                    block_position: at.position,
-                });
+                each(Placed { entry, position, block_position: at.position });
             });
             let header = header.map_err(|defect| LogError::Corrupt {
-                address: SegmentAddress {
-                    segment: self.segment,
-                    position: at.position.into(),
-                },
+                address: SegmentAddress { segment: self.segment, position: at.position.into() },
                 offset: at.offset,
                 defect,
             })?;
@@ -200,10 +177,7 @@ fn expect_block(bytes: &[u8], expected: u64) -> Result<BlockHeader, Defect> {
     if header.first_offset == expected {
         Ok(header)
     } else {
-        Err(Defect::Offset {
-            expected,
-            found: header.first_offset,
-        })
+        Err(Defect::Offset { expected, found: header.first_offset })
     }
 }
 
@@ -218,9 +192,7 @@ fn behind(at: Point, header: &BlockHeader) -> Point {
 fn whole_blocks(bytes: &[u8], from: Point, head: u64) -> Result<Point, (Point, Defect)> {
     let mut at = from;
     while at.offset < head {
-        let rest = bytes
-            .get(usize_from(at.position - from.position)..)
-            .unwrap_or_default();
+        let rest = bytes.get(usize_from(at.position - from.position)..).unwrap_or_default();
         if rest.len() < BLOCK_HEADER_LEN || rest.iter().take(8).all(|&byte| byte == 0) {
             break;
         }
@@ -230,11 +202,7 @@ fn whole_blocks(bytes: &[u8], from: Point, head: u64) -> Result<Point, (Point, D
         }
         at = behind(at, &header);
     }
-    if at == from {
-        Err((from, Defect::Length("block")))
-    } else {
-        Ok(at)
-    }
+    if at == from { Err((from, Defect::Length("block"))) } else { Ok(at) }
 }
 
 fn read_entries(

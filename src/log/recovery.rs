@@ -45,11 +45,7 @@ pub(crate) fn recover<'a>(
     first_offset: u64,
     mut each: impl FnMut(EntryRef<'a>, usize, usize),
 ) -> Recovered {
-    let mut at = Recovered {
-        position,
-        next_offset: first_offset,
-        rest: Rest::Clean,
-    };
+    let mut at = Recovered { position, next_offset: first_offset, rest: Rest::Clean };
     let mut entries = Vec::new();
     loop {
         let block = segment.get(at.position..).unwrap_or_default();
@@ -80,10 +76,7 @@ fn committed_block<'a>(
 ) -> Result<BlockHeader, Defect> {
     let header = BlockHeader::decode(block)?;
     if header.first_offset != expected {
-        return Err(Defect::Offset {
-            expected,
-            found: header.first_offset,
-        });
+        return Err(Defect::Offset { expected, found: header.first_offset });
     }
     read_block(block, |entry, place| entries.push((entry, place)))
 }
@@ -95,32 +88,20 @@ fn judge(segment: &[u8], at: &Recovered, defect: Defect) -> Rest {
         return Rest::Clean;
     };
     let after = BLOCK_ALIGNMENT.min(rest.len());
-    let later = rest
-        .get(after..)
-        .and_then(|later| find_block(later, at.next_offset + 1));
+    let later = rest.get(after..).and_then(|later| find_block(later, at.next_offset + 1));
     if let Some(good) = later {
         let good = u64_from(at.position + after + good);
-        return Rest::Corrupt(Defect::FollowedByGood {
-            bad: Box::new(defect),
-            good,
-        });
+        return Rest::Corrupt(Defect::FollowedByGood { bad: Box::new(defect), good });
     }
     // A header that stands says how long the block is; otherwise only the header is looked at.
-    let length = BlockHeader::decode(rest).map_or(BLOCK_HEADER_LEN, |header| {
-        usize_from(header.length).max(BLOCK_HEADER_LEN)
-    });
+    let length = BlockHeader::decode(rest)
+        .map_or(BLOCK_HEADER_LEN, |header| usize_from(header.length).max(BLOCK_HEADER_LEN));
     let block = rest.get(..length).unwrap_or(rest);
     let unwritten = has_unwritten_sector(block, at.position);
     let debris = block.iter().all(|&byte| byte == 0);
     match (unwritten, debris) {
-        (_, true) => Rest::Torn {
-            end: at.position + last + 1,
-            defect: Defect::Debris,
-        },
-        (true, false) => Rest::Torn {
-            end: at.position + last + 1,
-            defect,
-        },
+        (_, true) => Rest::Torn { end: at.position + last + 1, defect: Defect::Debris },
+        (true, false) => Rest::Torn { end: at.position + last + 1, defect },
         (false, false) => Rest::Corrupt(defect),
     }
 }
@@ -174,10 +155,7 @@ mod tests {
     fn committed_blocks_are_found_and_zeros_end_them() {
         let (bytes, end) = segment(&[block(0, 100), block(2, 100)]);
         let found = run(&bytes);
-        assert_eq!(
-            (found.position, found.next_offset, found.rest),
-            (end, 4, Rest::Clean)
-        );
+        assert_eq!((found.position, found.next_offset, found.rest), (end, 4, Rest::Clean));
     }
 
     #[test]
@@ -216,10 +194,7 @@ mod tests {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let found = run(&bytes);
-            assert!(
-                matches!(found.rest, Rest::Corrupt(_)),
-                "bit {bit}: {found:?}"
-            );
+            assert!(matches!(found.rest, Rest::Corrupt(_)), "bit {bit}: {found:?}");
         }
     }
 

@@ -36,9 +36,7 @@ pub(crate) fn segment_name(first_offset: u64) -> String {
 
 fn first_offset_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SUFFIX)?;
-    (digits.len() == NAME_DIGITS)
-        .then(|| digits.parse().ok())
-        .flatten()
+    (digits.len() == NAME_DIGITS).then(|| digits.parse().ok()).flatten()
 }
 
 impl Segments {
@@ -48,35 +46,23 @@ impl Segments {
         folder: &Path,
         ledger_id: [u8; 16],
     ) -> Result<Self, LogError> {
-        let names = disk
-            .list(folder)
-            .map_err(|error| LogError::io(folder, error))?;
-        let mut first_offsets: Vec<u64> = names
-            .iter()
-            .filter_map(|name| first_offset_of(name))
-            .collect();
+        let names = disk.list(folder).map_err(|error| LogError::io(folder, error))?;
+        let mut first_offsets: Vec<u64> =
+            names.iter().filter_map(|name| first_offset_of(name)).collect();
         first_offsets.sort_unstable();
         let list = first_offsets
             .into_iter()
             .map(|first_offset| open_segment(disk, folder, first_offset, ledger_id))
             .collect::<Result<Vec<_>, _>>()?;
         if let Some(first) = list.first().filter(|first| first.first_offset != 0) {
-            let defect = Defect::Offset {
-                expected: 0,
-                found: first.first_offset,
-            };
+            let defect = Defect::Offset { expected: 0, found: first.first_offset };
             return Err(LogError::corrupt_at(first, super::Point::default(), defect));
         }
-        Ok(Self {
-            list: Arc::new(RwLock::new(list)),
-        })
+        Ok(Self { list: Arc::new(RwLock::new(list)) })
     }
 
     pub(crate) fn push(&self, segment: Arc<Segment>) {
-        self.list
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(segment);
+        self.list.write().unwrap_or_else(PoisonError::into_inner).push(segment);
     }
 
     /// The segment that holds an offset, or would hold it.
@@ -95,18 +81,11 @@ impl Segments {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Segment>> {
-        self.list
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn last(&self) -> Option<Arc<Segment>> {
-        self.list
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .last()
-            .cloned()
+        self.list.read().unwrap_or_else(PoisonError::into_inner).last().cloned()
     }
 }
 
@@ -123,10 +102,7 @@ fn open_segment(
     let read = read_full_at(&*file, &mut bytes, 0).map_err(io)?;
     let size = file.size().map_err(io)?;
     let corrupt = |defect| LogError::Corrupt {
-        address: SegmentAddress {
-            segment: first_offset,
-            position: 0,
-        },
+        address: SegmentAddress { segment: first_offset, position: 0 },
         offset: first_offset,
         defect,
     };
@@ -135,21 +111,11 @@ fn open_segment(
         return Err(corrupt(Defect::LedgerId));
     }
     if header.first_offset != first_offset {
-        let defect = Defect::Offset {
-            expected: first_offset,
-            found: header.first_offset,
-        };
+        let defect = Defect::Offset { expected: first_offset, found: header.first_offset };
         return Err(corrupt(defect));
     }
     if header.capacity != size {
-        return Err(corrupt(Defect::Size {
-            expected: header.capacity,
-            found: size,
-        }));
+        return Err(corrupt(Defect::Size { expected: header.capacity, found: size }));
     }
-    Ok(Arc::new(Segment {
-        first_offset,
-        capacity: size,
-        file,
-    }))
+    Ok(Arc::new(Segment { first_offset, capacity: size, file }))
 }

@@ -9,7 +9,7 @@ use super::disk::{Disk, DiskFile, read_full_at, write_all_at};
 use super::format::{Defect, SEGMENT_HEADER_LEN, SegmentHeader};
 use super::prepare::{Preparation, Preparer};
 use super::reader::LogReader;
-use super::recovery::{Rest, recover};
+use super::recovery::{Recovered, Rest, recover};
 use super::segments::{PREPARED_NAME, Segment, Segments, segment_name};
 use super::{FIRST_BLOCK_POSITION, LogError, Placed, Point, is_disk_full};
 use crate::num::{u64_from, usize_from};
@@ -41,23 +41,30 @@ impl LogFolder {
         ledger_id: [u8; 16],
         capacity: u64,
     ) -> Result<Self, LogError> {
-        disk.create_dir(folder)
-            .map_err(|error| LogError::io(folder, error))?;
+        disk.create_dir(folder).map_err(|error| LogError::io(folder, error))?;
         let segments = Segments::open(&*disk, folder, ledger_id)?;
-        let preparation = Preparation {
-            disk,
-            folder: folder.to_owned(),
-            capacity,
-        };
-        Ok(Self {
-            preparation,
-            ledger_id,
-            segments,
-        })
+        let preparation = Preparation { disk, folder: folder.to_owned(), capacity };
+        Ok(Self { preparation, ledger_id, segments })
     }
 
     pub(crate) fn reader(&self) -> LogReader {
         LogReader::new(self.segments.clone(), self.ledger_id)
+    }
+
+    /// Reads a whole segment and judges it; changes nothing.
+    pub(crate) fn walk(
+        &self,
+        segment: &Segment,
+        mut each: impl FnMut(Placed<'_>),
+    ) -> Result<Walked, LogError> {
+        let from = Point { offset: segment.first_offset, position: FIRST_BLOCK_POSITION };
+        let found = walk(segment, from, &mut each)?;
+        let defect = match found.rest {
+            Rest::Clean => None,
+            Rest::Torn { defect, .. } => Some((defect, true)),
+            Rest::Corrupt(defect) => Some((defect, false)),
+        };
+        Ok(Walked { position: found.position, next_offset: found.next_offset, defect })
     }
 
     /// Recovers the log from a block's point on: hands out every entry, cuts off what a power cut
@@ -90,44 +97,16 @@ impl LogFolder {
         (from, next): (Point, Option<u64>),
         each: &mut impl FnMut(Placed<'_>),
     ) -> Result<Point, LogError> {
-        let io = |error| LogError::segment_io(segment, error);
-        let mut bytes = vec![0; usize_from(segment.capacity)];
-        let start = usize_from(from.position);
-        let wanted = bytes.get_mut(start..).unwrap_or_default();
-        read_full_at(&*segment.file, wanted, u64_from(start)).map_err(io)?;
-        let found = recover(
-            &bytes,
-            start,
-            from.offset,
-            |entry, position, block_position| {
-                let [position, block_position] =
-                    [position, block_position].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
-                each(Placed {
-                    entry,
-                    position,
-                    block_position,
-                });
-            },
-        );
+        let found = walk(segment, from, each)?;
         let position = u32::try_from(found.position).unwrap_or(u32::MAX);
-        let end = Point {
-            offset: found.next_offset,
-            position,
-        };
+        let end = Point { offset: found.next_offset, position };
         let defect = match (found.rest, next) {
-            (Rest::Clean, Some(next)) if next != end.offset => Some(Defect::Offset {
-                expected: end.offset,
-                found: next,
-            }),
+            (Rest::Clean, Some(next)) if next != end.offset => {
+                Some(Defect::Offset { expected: end.offset, found: next })
+            }
             (Rest::Clean, _) => None,
-            (
-                Rest::Torn {
-                    end: torn_end,
-                    defect,
-                },
-                None,
-            ) => {
-                self.cut(segment, (found.position, torn_end)).map_err(io)?;
+            (Rest::Torn { end: torn_end, defect }, None) => {
+                cut(segment, (found.position, torn_end))?;
                 tracing::warn!(
                     segment = segment_name(segment.first_offset), position, offset = end.offset,
                     bytes = torn_end - found.position, %defect,
@@ -137,22 +116,11 @@ impl LogFolder {
             }
             (Rest::Torn { defect, .. }, Some(_)) | (Rest::Corrupt(defect), _) => Some(defect),
         };
-        defect.map_or(Ok(end), |defect| {
-            Err(LogError::corrupt_at(segment, end, defect))
-        })
-    }
-
-    fn cut(&self, segment: &Segment, (begin, end): (usize, usize)) -> std::io::Result<()> {
-        write_all_at(&*segment.file, &vec![0; end - begin], u64_from(begin))?;
-        segment.file.sync()
+        defect.map_or(Ok(end), |defect| Err(LogError::corrupt_at(segment, end, defect)))
     }
 
     fn into_writer(self, mut end: Point) -> Result<LogWriter, LogError> {
-        let Self {
-            preparation,
-            ledger_id,
-            segments,
-        } = self;
+        let Self { preparation, ledger_id, segments } = self;
         let path = preparation.folder.join(PREPARED_NAME);
         let current = if let Some(current) = segments.last() {
             current
@@ -160,10 +128,7 @@ impl LogFolder {
             let file = preparation
                 .run(&AtomicBool::new(false))
                 .map_err(|error| full_or_io(&path, error))?;
-            end = Point {
-                offset: 0,
-                position: FIRST_BLOCK_POSITION,
-            };
+            end = Point { offset: 0, position: FIRST_BLOCK_POSITION };
             let current = enter(&preparation, ledger_id, 0, file)?;
             segments.push(Arc::clone(&current));
             current
@@ -171,15 +136,41 @@ impl LogFolder {
         let mut preparer =
             Preparer::start(preparation.clone()).map_err(|error| LogError::io(&path, error))?;
         preparer.request();
-        Ok(LogWriter {
-            preparation,
-            preparer,
-            ledger_id,
-            segments,
-            current,
-            end,
-        })
+        Ok(LogWriter { preparation, preparer, ledger_id, segments, current, end })
     }
+}
+
+/// What a walk over a segment found.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    /// Position of the end of its blocks.
+    pub(crate) position: usize,
+    pub(crate) next_offset: u64,
+    /// What follows the blocks and does not belong there; `true` where a torn write explains it.
+    pub(crate) defect: Option<(Defect, bool)>,
+}
+
+fn walk(
+    segment: &Segment,
+    from: Point,
+    each: &mut impl FnMut(Placed<'_>),
+) -> Result<Recovered, LogError> {
+    let mut bytes = vec![0; usize_from(segment.capacity)];
+    let start = usize_from(from.position);
+    let wanted = bytes.get_mut(start..).unwrap_or_default();
+    read_full_at(&*segment.file, wanted, u64_from(start))
+        .map_err(|error| LogError::segment_io(segment, error))?;
+    Ok(recover(&bytes, start, from.offset, |entry, position, block_position| {
+        let [position, block_position] =
+            [position, block_position].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+        each(Placed { entry, position, block_position });
+    }))
+}
+
+fn cut(segment: &Segment, (begin, end): (usize, usize)) -> Result<(), LogError> {
+    write_all_at(&*segment.file, &vec![0; end - begin], u64_from(begin))
+        .and_then(|()| segment.file.sync())
+        .map_err(|error| LogError::segment_io(segment, error))
 }
 
 impl LogWriter {
@@ -208,10 +199,7 @@ impl LogWriter {
     /// error leaves it open whether the segment is there.
     pub(crate) fn next_segment(&mut self) -> Result<(), LogError> {
         let path = self.preparation.folder.join(PREPARED_NAME);
-        let file = self
-            .preparer
-            .take()
-            .map_err(|error| full_or_io(&path, error))?;
+        let file = self.preparer.take().map_err(|error| full_or_io(&path, error))?;
         self.current = enter(&self.preparation, self.ledger_id, self.end.offset, file)?;
         self.segments.push(Arc::clone(&self.current));
         self.end.position = FIRST_BLOCK_POSITION;
@@ -245,11 +233,7 @@ fn enter(
     file: Arc<dyn DiskFile>,
 ) -> Result<Arc<Segment>, LogError> {
     let capacity = preparation.capacity;
-    let header = SegmentHeader {
-        ledger_id,
-        first_offset,
-        capacity,
-    };
+    let header = SegmentHeader { ledger_id, first_offset, capacity };
     let prepared: PathBuf = preparation.folder.join(PREPARED_NAME);
     let path = preparation.folder.join(segment_name(first_offset));
     let entered = write_all_at(&*file, &header.encode(), 0)
@@ -257,17 +241,9 @@ fn enter(
         .and_then(|()| preparation.disk.rename(&prepared, &path))
         .and_then(|()| preparation.disk.sync_dir(&preparation.folder));
     entered.map_err(|error| LogError::io(&path, error))?;
-    Ok(Arc::new(Segment {
-        first_offset,
-        capacity,
-        file,
-    }))
+    Ok(Arc::new(Segment { first_offset, capacity, file }))
 }
 
 fn full_or_io(path: &Path, error: std::io::Error) -> LogError {
-    if is_disk_full(&error) {
-        LogError::DiskFull
-    } else {
-        LogError::io(path, error)
-    }
+    if is_disk_full(&error) { LogError::DiskFull } else { LogError::io(path, error) }
 }

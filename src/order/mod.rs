@@ -45,14 +45,8 @@ pub(crate) fn fold(mut events: Vec<RecordedEvent>) -> OrderSummary {
     };
     for recorded in &events {
         let event = &recorded.event;
-        *summary
-            .type_counts
-            .entry(event.event_type().to_owned())
-            .or_default() += 1;
-        *summary
-            .source_counts
-            .entry(event.source().to_owned())
-            .or_default() += 1;
+        *summary.type_counts.entry(event.event_type().to_owned()).or_default() += 1;
+        *summary.source_counts.entry(event.source().to_owned()).or_default() += 1;
         for reference in event.message().refs {
             summary.refer(reference, recorded.offset);
         }
@@ -62,10 +56,7 @@ pub(crate) fn fold(mut events: Vec<RecordedEvent>) -> OrderSummary {
 
 impl OrderSummary {
     fn refer(&mut self, reference: Reference, offset: u64) {
-        let known = self
-            .references
-            .iter_mut()
-            .find(|known| known.reference == reference);
+        let known = self.references.iter_mut().find(|known| known.reference == reference);
         match known {
             Some(known) => known.last_offset = offset,
             None => self.references.push(OrderReference {

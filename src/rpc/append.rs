@@ -26,9 +26,7 @@ pub(super) async fn append(
     request: wire::AppendRequest,
 ) -> Result<wire::AppendResponse, Status> {
     let appended = submit(ledger, request).await?.await;
-    Ok(append_response(
-        appended.map_err(|error| error.into_status())?,
-    ))
+    Ok(append_response(appended.map_err(|error| error.into_status())?))
 }
 
 /// Validates a batch, looks up its orders and sends it to the writer.
@@ -39,12 +37,7 @@ async fn submit(ledger: &Arc<Ledger>, request: wire::AppendRequest) -> Result<Pe
     let ledger = Arc::clone(ledger);
     let submitted = tokio::task::spawn_blocking(move || submit_now(&ledger, request)).await;
     submitted.unwrap_or_else(|error| {
-        Err(status(
-            Code::Internal,
-            "INTERNAL",
-            FailureClass::NotWritten,
-            error.to_string(),
-        ))
+        Err(status(Code::Internal, "INTERNAL", FailureClass::NotWritten, error.to_string()))
     })
 }
 
@@ -83,13 +76,7 @@ pub(super) fn append_stream(
                 Ok(Some(request)) => {
                     let batch = request.append.unwrap_or_default();
                     let submitted = submit(&ledger, batch).await;
-                    (
-                        Ok(UnderWay {
-                            request_id: request.request_id,
-                            submitted,
-                        }),
-                        false,
-                    )
+                    (Ok(UnderWay { request_id: request.request_id, submitted }), false)
                 }
                 Err(error) => (Err(explained(error)), true),
             };
@@ -98,10 +85,7 @@ pub(super) fn append_stream(
             }
         }
     });
-    Answers {
-        under_way,
-        next: None,
-    }
+    Answers { under_way, next: None }
 }
 
 fn shutting_down() -> Status {
@@ -109,11 +93,7 @@ fn shutting_down() -> Status {
 }
 
 fn explained(error: Status) -> Status {
-    if error.details().is_empty() {
-        explain(&error)
-    } else {
-        error
-    }
+    if error.details().is_empty() { explain(&error) } else { error }
 }
 
 impl Stream for Answers {
@@ -127,11 +107,7 @@ impl Stream for Answers {
                 None => return Poll::Ready(None),
             }
         }
-        let Some(UnderWay {
-            request_id,
-            submitted,
-        }) = &mut self.next
-        else {
+        let Some(UnderWay { request_id, submitted }) = &mut self.next else {
             return Poll::Ready(None);
         };
         let result = match submitted {
@@ -166,8 +142,5 @@ fn answer(
             details: status.details().to_vec().into(),
         }),
     };
-    wire::AppendStreamResponse {
-        request_id,
-        result: Some(result),
-    }
+    wire::AppendStreamResponse { request_id, result: Some(result) }
 }

@@ -9,6 +9,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt as _};
 
 use super::service::{Service, Shutdown};
+use super::wire::ledger_service_client::LedgerServiceClient as StoredClient;
 use super::wire::ledger_service_server::LedgerServiceServer;
 use crate::ledger::Ledger;
 
@@ -31,14 +32,14 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
-/// A way to a ledger, wherever it is.
-pub(crate) type Connection =
-    BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+/// A client of a ledger, wherever it is, that sees events as the bytes that are stored.
+pub(crate) type Client =
+    StoredClient<BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>>;
 
 /// Connects to a server, `http://host:port`.
 pub(crate) async fn connect(
     url: &str,
-) -> Result<LedgerServiceClient<Connection>, tonic::transport::Error> {
+) -> Result<Client, tonic::transport::Error> {
     let channel = tonic::transport::Endpoint::from_shared(url.to_owned())?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -47,13 +48,11 @@ pub(crate) async fn connect(
         .connect()
         .await?;
     let channel = channel.map_err(BoxError::from);
-    Ok(sized(LedgerServiceClient::new(BoxCloneSyncService::new(
-        channel,
-    ))))
+    Ok(sized(StoredClient::new(BoxCloneSyncService::new(channel))))
 }
 
 /// Calls the service of a ledger in this process, without a socket.
-pub(crate) fn connect_local(ledger: Arc<Ledger>) -> LedgerServiceClient<Connection> {
+pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Client {
     let service = LedgerServiceServer::new(Service::new(ledger, Shutdown::never()))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -61,11 +60,9 @@ pub(crate) fn connect_local(ledger: Arc<Ledger>) -> LedgerServiceClient<Connecti
         service,
         |never: std::convert::Infallible| match never {},
     );
-    sized(LedgerServiceClient::new(BoxCloneSyncService::new(service)))
+    sized(StoredClient::new(BoxCloneSyncService::new(service)))
 }
 
-fn sized(client: LedgerServiceClient<Connection>) -> LedgerServiceClient<Connection> {
-    client
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX)
+fn sized(client: Client) -> Client {
+    client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
 }

@@ -57,10 +57,7 @@ pub(super) fn append_response(appended: Appended) -> wire::AppendResponse {
         },
         receipt: Some(receipt(outcome.receipt())),
     });
-    wire::AppendResponse {
-        outcomes: outcomes.collect(),
-        head: appended.head,
-    }
+    wire::AppendResponse { outcomes: outcomes.collect(), head: appended.head }
 }
 
 pub(super) fn receipt(receipt: &Receipt) -> wire::Receipt {
@@ -94,11 +91,7 @@ pub(super) fn as_of(
             .map(|ns| u64::try_from(ns).unwrap_or(0)),
         occurred_at_ns: ns(occurred, "as_of_occurred"),
     };
-    if violations.is_empty() {
-        Ok(as_of)
-    } else {
-        Err(violations)
-    }
+    if violations.is_empty() { Ok(as_of) } else { Err(violations) }
 }
 
 pub(super) fn recorded_event(recorded: &RecordedEvent) -> wire::RecordedEvent {
@@ -128,16 +121,10 @@ pub(super) fn order(correlation_id: String, revision: u64, summary: &OrderSummar
         last_event: summary.last_event.as_ref().map(event_summary),
         references: references.collect(),
         type_counts: types
-            .map(|(r#type, &count)| wire::EventTypeCount {
-                r#type: r#type.clone(),
-                count,
-            })
+            .map(|(r#type, &count)| wire::EventTypeCount { r#type: r#type.clone(), count })
             .collect(),
         source_counts: sources
-            .map(|(source, &count)| wire::SourceCount {
-                source: source.clone(),
-                count,
-            })
+            .map(|(source, &count)| wire::SourceCount { source: source.clone(), count })
             .collect(),
     }
 }

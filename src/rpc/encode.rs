@@ -35,10 +35,7 @@ pub(super) struct ChunkEncoder {
 impl ChunkEncoder {
     /// Writes `previous` and `leaf_hash` of each event, or leaves them out.
     pub(super) fn new(include_hashes: bool) -> Self {
-        Self {
-            include_hashes,
-            ..Self::default()
-        }
+        Self { include_hashes, ..Self::default() }
     }
 
     /// Bytes so far.
@@ -53,10 +50,8 @@ impl ChunkEncoder {
 
     pub(super) fn push(&mut self, entry: &EntryRef<'_>) {
         let time = timestamp(signed(entry.recorded_at));
-        let (seconds, nanos) = (
-            time.seconds.cast_unsigned(),
-            u64::from(time.nanos.cast_unsigned()),
-        );
+        let (seconds, nanos) =
+            (time.seconds.cast_unsigned(), u64::from(time.nanos.cast_unsigned()));
         let leaf_hash = self.include_hashes.then(|| entry.leaf_hash());
         self.head.clear();
         put_varint(&mut self.head, field::OFFSET, entry.offset);
@@ -104,10 +99,7 @@ mod tests {
 
     #[test]
     fn a_chunk_is_what_a_client_decodes() {
-        let event = OrderEvent {
-            correlation_id: "erp/1".into(),
-            ..OrderEvent::default()
-        };
+        let event = OrderEvent { correlation_id: "erp/1".into(), ..OrderEvent::default() };
         let body = event.encode_to_vec();
         let entry = EntryRef {
             offset: 300,

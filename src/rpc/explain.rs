@@ -58,16 +58,12 @@ fn explained(response: Response<Body>) -> Response<Body> {
 pub(super) fn explain(bare: &Status) -> Status {
     let message = bare.message();
     let (code, reason, message) = match bare.code() {
-        Code::OutOfRange if message.contains("message length too large") => (
-            Code::InvalidArgument,
-            "MESSAGE_TOO_LARGE",
-            format!("{message} (message_bytes_max)"),
-        ),
-        Code::Internal if message.contains("decode") || message.contains("compression") => (
-            Code::InvalidArgument,
-            "MALFORMED_REQUEST",
-            format!("not a request: {message}"),
-        ),
+        Code::OutOfRange if message.contains("message length too large") => {
+            (Code::InvalidArgument, "MESSAGE_TOO_LARGE", format!("{message} (message_bytes_max)"))
+        }
+        Code::Internal if message.contains("decode") || message.contains("compression") => {
+            (Code::InvalidArgument, "MALFORMED_REQUEST", format!("not a request: {message}"))
+        }
         Code::Unimplemented => (
             Code::Unimplemented,
             "UNKNOWN_METHOD",

@@ -11,10 +11,11 @@ mod replay;
 mod serve;
 mod service;
 mod status;
-mod wire;
+pub(crate) mod wire;
 
 pub use client::LedgerServiceClient;
 pub use serve::{ServeError, ServeOptions, serve};
 
-pub(crate) use client::{Connection, connect, connect_local};
-pub(crate) use status::{ERROR_DOMAIN, error_details};
+pub(crate) use client::{Client, connect, connect_local};
+pub(crate) use status::error_details;
+pub(crate) use tonic::{Code, Status};

@@ -27,12 +27,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     let ledger = Arc::clone(ledger);
     let answer = tokio::task::spawn_blocking(move || query(&ledger)).await;
     let answer = answer.map_err(|error| {
-        status(
-            Code::Internal,
-            "INTERNAL",
-            FailureClass::Refused,
-            error.to_string(),
-        )
+        status(Code::Internal, "INTERNAL", FailureClass::Refused, error.to_string())
     })?;
     answer.map_err(|error| error.into_status())
 }
@@ -90,11 +85,7 @@ pub(super) async fn get_append_outcome(
 ) -> Result<wire::GetAppendOutcomeResponse, Status> {
     named(&request.correlation_id)?;
     blocking(ledger, move |ledger| {
-        let wire::GetAppendOutcomeRequest {
-            correlation_id,
-            source,
-            event_id,
-        } = request;
+        let wire::GetAppendOutcomeRequest { correlation_id, source, event_id } = request;
         let (found, basis) = ledger.get_append_outcome(&correlation_id, &source, &event_id)?;
         let receipt = found.as_ref().map(receipt);
         Ok(wire::GetAppendOutcomeResponse { receipt, basis })
@@ -104,7 +95,12 @@ pub(super) async fn get_append_outcome(
 
 pub(super) async fn get_head(ledger: &Arc<Ledger>) -> Result<wire::GetHeadResponse, Status> {
     blocking(ledger, |ledger| {
+        let sizes = ledger.sizes()?;
         Ok(wire::GetHeadResponse {
+            segment_count: sizes.segment_count,
+            log_bytes: sizes.log_bytes,
+            view_bytes: sizes.view_bytes,
+            view_basis: sizes.view_basis,
             head: ledger.head(),
             ledger_id: ledger.id().to_owned(),
             recorded_at: ledger.recorded_at_ns().map(|ns| timestamp(signed(ns))),
@@ -132,10 +128,7 @@ pub(super) async fn get_timeline(
         limit: Some(limit),
         bytes_max: Some(PAGE_BYTES_MAX),
     };
-    blocking(ledger, move |ledger| {
-        timeline_response(ledger, &query, page)
-    })
-    .await
+    blocking(ledger, move |ledger| timeline_response(ledger, &query, page)).await
 }
 
 fn timeline_response(
@@ -145,11 +138,7 @@ fn timeline_response(
 ) -> Result<wire::GetTimelineResponse, QueryError> {
     let timeline = ledger.get_timeline(query)?;
     let skip = query.skip + timeline.rows.len();
-    let next = Page {
-        basis: Some(timeline.basis),
-        skip,
-        ..page
-    };
+    let next = Page { basis: Some(timeline.basis), skip, ..page };
     let rows = timeline.rows.iter().map(|row| wire::TimelineRow {
         event: Some(recorded_event(&row.recorded)),
         late_by: (row.late_ns > 0).then(|| duration(row.late_ns)),
@@ -158,20 +147,13 @@ fn timeline_response(
         rows: rows.collect(),
         revision: timeline.revision,
         basis: timeline.basis,
-        next_page_token: if timeline.has_more {
-            next.token()
-        } else {
-            String::new()
-        },
+        next_page_token: if timeline.has_more { next.token() } else { String::new() },
     })
 }
 
 fn duration(ns: u64) -> prost_types::Duration {
     let parts = timestamp(signed(ns));
-    prost_types::Duration {
-        seconds: parts.seconds,
-        nanos: parts.nanos,
-    }
+    prost_types::Duration { seconds: parts.seconds, nanos: parts.nanos }
 }
 
 /// Where a page begins. Its token names the request that it belongs to.
@@ -185,28 +167,16 @@ struct Page {
 impl Page {
     fn of(request: &wire::GetTimelineRequest, as_of: AsOf) -> Result<Self, Status> {
         let about = format!("{} {as_of:?}", request.correlation_id);
-        let first = Self {
-            request: crc32fast::hash(about.as_bytes()),
-            basis: None,
-            skip: 0,
-        };
+        let first = Self { request: crc32fast::hash(about.as_bytes()), basis: None, skip: 0 };
         if request.page_token.is_empty() {
             return Ok(first);
         }
         let mut parts = request.page_token.splitn(3, '.');
-        let mut part = |radix| {
-            parts
-                .next()
-                .and_then(|part| u64::from_str_radix(part, radix).ok())
-        };
+        let mut part = |radix| parts.next().and_then(|part| u64::from_str_radix(part, radix).ok());
         match (part(16), part(10), part(10)) {
             (Some(about), Some(basis), Some(skip)) if about == u64::from(first.request) => {
                 let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-                Ok(Self {
-                    basis: Some(basis),
-                    skip,
-                    ..first
-                })
+                Ok(Self { basis: Some(basis), skip, ..first })
             }
             _ => Err(QueryError::PageToken.into_status()),
         }
@@ -214,18 +184,10 @@ impl Page {
 
     /// Later pages are answered at the basis of the first.
     fn as_of(&self, as_of: AsOf) -> AsOf {
-        AsOf {
-            offset: self.basis.or(as_of.offset),
-            ..as_of
-        }
+        AsOf { offset: self.basis.or(as_of.offset), ..as_of }
     }
 
     fn token(&self) -> String {
-        format!(
-            "{:08x}.{}.{}",
-            self.request,
-            self.basis.unwrap_or(0),
-            self.skip
-        )
+        format!("{:08x}.{}.{}", self.request, self.basis.unwrap_or(0), self.skip)
     }
 }

@@ -35,9 +35,7 @@ pub(super) async fn replay(
     let from_recorded = from_recorded(&request)?;
     let replay = blocking(ledger, move |ledger| {
         let from = match from_recorded {
-            Some(at) => at
-                .checked_sub(1)
-                .map_or(Ok(0), |before| ledger.offset_after(before))?,
+            Some(at) => at.checked_sub(1).map_or(Ok(0), |before| ledger.offset_after(before))?,
             None => request.from_offset,
         };
         ledger.replay(from)
@@ -45,19 +43,8 @@ pub(super) async fn replay(
     .await?;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let encoder = ChunkEncoder::new(request.include_hashes);
-    let left = if request.limit == 0 {
-        u64::MAX
-    } else {
-        request.limit
-    };
-    let stream = Stream {
-        replay,
-        encoder,
-        left,
-        follow: request.follow,
-        messages,
-        shutdown,
-    };
+    let left = if request.limit == 0 { u64::MAX } else { request.limit };
+    let stream = Stream { replay, encoder, left, follow: request.follow, messages, shutdown };
     tokio::spawn(stream.run());
     Ok(ReceiverStream::new(receiver))
 }
@@ -68,9 +55,7 @@ fn from_recorded(request: &wire::ReplayRequest) -> Result<Option<u64>, Status> {
     };
     let violation = |what: &str| invalid(vec![Violation::new("from_recorded", what)]);
     if request.from_offset > 0 {
-        return Err(violation(
-            "given beside from_offset; a replay starts at one of them",
-        ));
+        return Err(violation("given beside from_offset; a replay starts at one of them"));
     }
     let ns = ns_from_parts(time.seconds, time.nanos)
         .ok_or_else(|| violation("out of range; allowed is 1677-09-21 .. 2262-04-11"))?;
@@ -148,12 +133,7 @@ impl Stream {
                 return Ok(());
             }
             for chunk in chunks {
-                if self
-                    .messages
-                    .send(Ok(message(Message::Events(chunk))))
-                    .await
-                    .is_err()
-                {
+                if self.messages.send(Ok(message(Message::Events(chunk)))).await.is_err() {
                     return Err(End::Left);
                 }
             }
@@ -171,12 +151,7 @@ impl Stream {
         });
         let (reading, encoder, encoded) = read.await.map_err(|error| {
             let message = error.to_string();
-            End::Failed(status(
-                Code::Internal,
-                "INTERNAL",
-                FailureClass::Refused,
-                message,
-            ))
+            End::Failed(status(Code::Internal, "INTERNAL", FailureClass::Refused, message))
         })?;
         (self.replay, self.encoder) = (reading, encoder);
         let (chunks, count) = encoded.map_err(|error| End::Failed(error.into_status()))?;
@@ -199,10 +174,7 @@ impl Stream {
                 () = tokio::time::sleep(HEARTBEAT) => {}
             }
             let progress = self.progress();
-            self.messages
-                .send(Ok(progress))
-                .await
-                .map_err(|_| End::Left)?;
+            self.messages.send(Ok(progress)).await.map_err(|_| End::Left)?;
         }
     }
 
@@ -241,7 +213,5 @@ fn encode_next(
 }
 
 fn message(message: Message) -> wire::ReplayResponse {
-    wire::ReplayResponse {
-        message: Some(message),
-    }
+    wire::ReplayResponse { message: Some(message) }
 }

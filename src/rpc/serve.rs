@@ -113,9 +113,7 @@ pub async fn serve(
             if ledger.takes_appends() && !ending.has_begun() {
                 health.set_serving::<LedgerServiceServer<Service>>().await;
             } else {
-                health
-                    .set_not_serving::<LedgerServiceServer<Service>>()
-                    .await;
+                health.set_not_serving::<LedgerServiceServer<Service>>().await;
             }
             tokio::select! {
                 () = tokio::time::sleep(HEALTH_INTERVAL) => {}

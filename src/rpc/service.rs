@@ -57,9 +57,7 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::AppendRequest>,
     ) -> Result<Response<wire::AppendResponse>, Status> {
-        append::append(&self.ledger, request.into_inner())
-            .await
-            .map(Response::new)
+        append::append(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
     type AppendStreamStream = append::Answers;
@@ -69,38 +67,28 @@ impl LedgerService for Service {
         request: Request<Streaming<wire::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
         let (ledger, shutdown) = (Arc::clone(&self.ledger), self.shutdown.clone());
-        Ok(Response::new(append::append_stream(
-            ledger,
-            request.into_inner(),
-            shutdown,
-        )))
+        Ok(Response::new(append::append_stream(ledger, request.into_inner(), shutdown)))
     }
 
     async fn get_append_outcome(
         &self,
         request: Request<wire::GetAppendOutcomeRequest>,
     ) -> Result<Response<wire::GetAppendOutcomeResponse>, Status> {
-        query::get_append_outcome(&self.ledger, request.into_inner())
-            .await
-            .map(Response::new)
+        query::get_append_outcome(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_order(
         &self,
         request: Request<wire::GetOrderRequest>,
     ) -> Result<Response<wire::GetOrderResponse>, Status> {
-        query::get_order(&self.ledger, request.into_inner())
-            .await
-            .map(Response::new)
+        query::get_order(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
     async fn get_timeline(
         &self,
         request: Request<wire::GetTimelineRequest>,
     ) -> Result<Response<wire::GetTimelineResponse>, Status> {
-        query::get_timeline(&self.ledger, request.into_inner())
-            .await
-            .map(Response::new)
+        query::get_timeline(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
     type ReplayStream = ReceiverStream<Result<wire::ReplayResponse, Status>>;
@@ -110,9 +98,7 @@ impl LedgerService for Service {
         request: Request<wire::ReplayRequest>,
     ) -> Result<Response<Self::ReplayStream>, Status> {
         let shutdown = self.shutdown.clone();
-        replay::replay(&self.ledger, request.into_inner(), shutdown)
-            .await
-            .map(Response::new)
+        replay::replay(&self.ledger, request.into_inner(), shutdown).await.map(Response::new)
     }
 
     async fn get_head(

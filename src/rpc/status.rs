@@ -14,7 +14,7 @@ use crate::event::{Violation, to_hex};
 use crate::ledger::{AppendError, FailureClass, QueryError, ReusedId, WrongRevision};
 
 /// The domain of every `ErrorInfo`.
-pub(crate) const ERROR_DOMAIN: &str = "orderledger";
+const ERROR_DOMAIN: &str = "orderledger";
 
 /// Details travel in a header, which clients bound; what does not fit is counted in the last one.
 const DETAIL_TEXT_BYTES_MAX: usize = 3_000;
@@ -56,43 +56,25 @@ impl IntoStatus for AppendError {
     fn into_status(self) -> Status {
         let class = self.class();
         let (code, reason, advice) = match &self {
-            Self::Invalid(_) => (
-                Code::InvalidArgument,
-                "INVALID_BATCH",
-                "correct the request",
-            ),
-            Self::WrongRevision(_) => (
-                Code::FailedPrecondition,
-                "WRONG_REVISION",
-                "read the orders and decide again",
-            ),
-            Self::EventIdReused(_) => (
-                Code::AlreadyExists,
-                "EVENT_ID_REUSED",
-                "give other content another event_id",
-            ),
+            Self::Invalid(_) => (Code::InvalidArgument, "INVALID_BATCH", "correct the request"),
+            Self::WrongRevision(_) => {
+                (Code::FailedPrecondition, "WRONG_REVISION", "read the orders and decide again")
+            }
+            Self::EventIdReused(_) => {
+                (Code::AlreadyExists, "EVENT_ID_REUSED", "give other content another event_id")
+            }
             Self::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED", "retry later"),
-            Self::DiskFull => (
-                Code::ResourceExhausted,
-                "DISK_FULL",
-                "free space, then retry",
-            ),
+            Self::DiskFull => (Code::ResourceExhausted, "DISK_FULL", "free space, then retry"),
             Self::ViewsBehind(_) => (Code::ResourceExhausted, "VIEWS_BEHIND", "retry later"),
-            Self::Unreadable(_) => (
-                Code::Unavailable,
-                "UNREADABLE",
-                "nothing was written; look at the server's log",
-            ),
+            Self::Unreadable(_) => {
+                (Code::Unavailable, "UNREADABLE", "nothing was written; look at the server's log")
+            }
             Self::Poisoned(_) => (
                 Code::Unavailable,
                 "POISONED",
                 "nothing was written; restart the server, then retry",
             ),
-            Self::Closed => (
-                Code::Unavailable,
-                "SHUTTING_DOWN",
-                "retry when the server is back",
-            ),
+            Self::Closed => (Code::Unavailable, "SHUTTING_DOWN", "retry when the server is back"),
             Self::InDoubt(_) => (
                 Code::Unknown,
                 "IN_DOUBT",
@@ -131,12 +113,9 @@ impl IntoStatus for QueryError {
                          restored from a backup?"
                 ),
             ),
-            Self::PageToken => status(
-                Code::InvalidArgument,
-                "PAGE_TOKEN",
-                refused,
-                self.to_string(),
-            ),
+            Self::PageToken => {
+                status(Code::InvalidArgument, "PAGE_TOKEN", refused, self.to_string())
+            }
             Self::Log(_) | Self::View(_) => {
                 tracing::error!(error = %self, "a query failed");
                 status(Code::DataLoss, "UNREADABLE", refused, self.to_string())
@@ -175,10 +154,7 @@ fn add_fitting<T>(
         let length = subject.len() + description.len();
         if length > room && index > 0 {
             let left = items.len() - index;
-            return add(
-                String::new(),
-                format!("and {left} more, which do not fit here"),
-            );
+            return add(String::new(), format!("and {left} more, which do not fit here"));
         }
         room = room.saturating_sub(length);
         add(subject, description);
@@ -194,10 +170,8 @@ fn add_violations(details: &mut ErrorDetails, violations: &[Violation]) {
 
 fn add_wrong_revisions(details: &mut ErrorDetails, wrong: &[WrongRevision]) {
     let text = |wrong: &WrongRevision| {
-        let what = format!(
-            "expected revision {}, actual revision {}",
-            wrong.expected, wrong.actual
-        );
+        let what =
+            format!("expected revision {}, actual revision {}", wrong.expected, wrong.actual);
         (wrong.correlation_id.clone(), what)
     };
     add_fitting(wrong, text, |subject, description| {
@@ -224,10 +198,7 @@ fn add_reused_ids(details: &mut ErrorDetails, reused: &[ReusedId]) {
 
 fn truncate(message: &mut String, bytes_max: usize) {
     if message.len() > bytes_max {
-        let end = (0..=bytes_max)
-            .rev()
-            .find(|&end| message.is_char_boundary(end))
-            .unwrap_or(0);
+        let end = (0..=bytes_max).rev().find(|&end| message.is_char_boundary(end)).unwrap_or(0);
         message.truncate(end);
         message.push_str(" ...");
     }

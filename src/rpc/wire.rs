@@ -1,4 +1,4 @@
-//! The service as the server speaks it, generated: stored bytes stand where a client sees events.
+//! The service over stored bytes, generated: bytes stand where other clients see events.
 //! Does not know what the methods do.
 #![allow(
     dead_code,
@@ -10,4 +10,4 @@
     reason = "generated from proto/, which has the comments"
 )]
 
-include!(concat!(env!("OUT_DIR"), "/server/orderledger.v1.rs"));
+include!(concat!(env!("OUT_DIR"), "/stored/orderledger.v1.rs"));

@@ -37,19 +37,11 @@ struct State {
 impl Indexer {
     pub(crate) fn start(views: Arc<Views>) -> std::io::Result<Self> {
         let state = Mutex::new(State::default());
-        let shared = Arc::new(Shared {
-            views,
-            state,
-            changed: Condvar::new(),
-        });
+        let shared = Arc::new(Shared { views, state, changed: Condvar::new() });
         let running = Arc::clone(&shared);
-        let thread = std::thread::Builder::new()
-            .name("view-index".into())
-            .spawn(move || running.run())?;
-        Ok(Self {
-            shared,
-            thread: Some(thread),
-        })
+        let thread =
+            std::thread::Builder::new().name("view-index".into()).spawn(move || running.run())?;
+        Ok(Self { shared, thread: Some(thread) })
     }
 
     /// Says that the current generation has so many entries.
@@ -98,10 +90,7 @@ impl Shared {
     }
 
     fn wait<'s>(&self, state: MutexGuard<'s, State>, most: Duration) -> MutexGuard<'s, State> {
-        self.changed
-            .wait_timeout(state, most)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn run(&self) {

@@ -7,7 +7,7 @@ mod storage;
 mod tables;
 mod tail;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -77,15 +77,7 @@ impl Views {
         reader: LogReader,
         ledger_id: [u8; 16],
     ) -> Result<(Self, Checkpoint), ViewError> {
-        let found = Tables::open(&*disk, &path)
-            .and_then(|tables| Ok((tables.checkpoint()?, tables)))
-            .and_then(|(checkpoint, tables)| match checkpoint {
-                Some(checkpoint) if checkpoint.ledger_id == ledger_id => {
-                    checkpoint.check(&reader).map(|()| (tables, checkpoint))
-                }
-                _ => Err(ViewError::Damaged("no checkpoint of this ledger".into())),
-            });
-        let (tables, checkpoint) = match found {
+        let (tables, checkpoint) = match open_tables(&*disk, &path, (&reader, ledger_id)) {
             Ok(found) => found,
             Err(reason) => {
                 if !reader.segments().is_empty() {
@@ -96,16 +88,22 @@ impl Views {
             }
         };
         let tail = Tail::default();
-        Ok((
-            Self {
-                tables,
-                tail,
-                reader,
-                disk,
-                path,
-            },
-            checkpoint,
-        ))
+        Ok((Self { tables, tail, reader, disk, path }, checkpoint))
+    }
+
+    /// Opens views that are there, to look at them.
+    pub(crate) fn inspect(
+        disk: Arc<dyn Disk>,
+        path: PathBuf,
+        reader: LogReader,
+        ledger_id: [u8; 16],
+    ) -> Result<(Self, Checkpoint), ViewError> {
+        let (tables, checkpoint) = open_tables(&*disk, &path, (&reader, ledger_id))?;
+        Ok((Self { tables, tail: Tail::default(), reader, disk, path }, checkpoint))
+    }
+
+    pub(crate) fn log(&self) -> &LogReader {
+        &self.reader
     }
 
     pub(crate) fn tail(&self) -> &Tail {
@@ -118,10 +116,7 @@ impl Views {
         let (order, key) = identity(entry);
         let indexed = Indexed {
             revision: entry.revision,
-            place: Point {
-                offset: entry.offset,
-                position: placed.position,
-            },
+            place: Point { offset: entry.offset, position: placed.position },
             key,
         };
         if let Some(mark) = mark_of(placed) {
@@ -130,11 +125,7 @@ impl Views {
                 self.pass()?;
             }
         }
-        let entry = TailEntry {
-            order: &order,
-            correlation_id: entry.correlation_id,
-            indexed,
-        };
+        let entry = TailEntry { order: &order, correlation_id: entry.correlation_id, indexed };
         self.tail.extend(entry);
         Ok(())
     }
@@ -160,41 +151,28 @@ impl Views {
         entries.retain(|indexed| indexed.place.offset < head);
         let known = crate::num::u64_from(entries.len());
         entries.extend(tail.into_iter().filter(|indexed| indexed.revision >= known));
-        let dense = (0_u64..)
-            .zip(&entries)
-            .all(|(at, indexed)| at == indexed.revision);
+        let dense = (0_u64..).zip(&entries).all(|(at, indexed)| at == indexed.revision);
         if dense {
             Ok(entries)
         } else {
-            Err(ViewError::Damaged(
-                "the revisions of an order have gaps".into(),
-            ))
+            Err(ViewError::Damaged("the revisions of an order have gaps".into()))
         }
     }
 
     /// The last mark at or before an offset.
     pub(crate) fn mark(&self, offset: u64) -> Result<Option<Mark>, ViewError> {
-        self.tail
-            .mark(offset)
-            .map_or_else(|| self.tables.mark(offset), |mark| Ok(Some(mark)))
+        self.tail.mark(offset).map_or_else(|| self.tables.mark(offset), |mark| Ok(Some(mark)))
     }
 
     /// A point at or before an offset, from which a reader can go on block by block.
     pub(crate) fn seek(&self, offset: u64) -> Result<Point, ViewError> {
-        Ok(self
-            .mark(offset)?
-            .map(|mark| mark.point)
-            .unwrap_or_default())
+        Ok(self.mark(offset)?.map(|mark| mark.point).unwrap_or_default())
     }
 
     /// The number of orders.
     pub(crate) fn order_count(&self) -> Result<u64, ViewError> {
         let tail = self.tail.new_order_count();
-        Ok(self
-            .tables
-            .checkpoint()?
-            .map_or(0, |checkpoint| checkpoint.order_count)
-            + tail)
+        Ok(self.tables.checkpoint()?.map_or(0, |checkpoint| checkpoint.order_count) + tail)
     }
 
     /// Bytes of the file.
@@ -205,10 +183,7 @@ impl Views {
 
     /// The offset up to which the views have the log.
     pub(crate) fn checkpoint(&self) -> Result<u64, ViewError> {
-        Ok(self
-            .tables
-            .checkpoint()?
-            .map_or(0, |checkpoint| checkpoint.end.offset))
+        Ok(self.tables.checkpoint()?.map_or(0, |checkpoint| checkpoint.end.offset))
     }
 
     /// Checks every page of the file.
@@ -232,11 +207,24 @@ impl Views {
     }
 }
 
+/// Opens the tables, and answers a checkpoint that the log agrees with.
+fn open_tables(
+    disk: &dyn Disk,
+    path: &Path,
+    (reader, ledger_id): (&LogReader, [u8; 16]),
+) -> Result<(Tables, Checkpoint), ViewError> {
+    let tables = Tables::open(disk, path)?;
+    match tables.checkpoint()? {
+        Some(checkpoint) if checkpoint.ledger_id == ledger_id => {
+            checkpoint.check(reader)?;
+            Ok((tables, checkpoint))
+        }
+        _ => Err(ViewError::Damaged("no checkpoint of this ledger".into())),
+    }
+}
+
 /// The hash of an entry's order, and the key of its event.
 fn identity(entry: &EntryRef<'_>) -> (Hash, EventKey) {
     let event = crate::event::Event::stored(entry.body.to_vec().into());
-    (
-        crate::log::order_hash(entry.correlation_id),
-        event_key(event.source(), event.event_id()),
-    )
+    (crate::log::order_hash(entry.correlation_id), event_key(event.source(), event.event_id()))
 }

@@ -61,18 +61,12 @@ mod tests {
     #[test]
     fn every_flipped_bit_of_a_row_is_damage() {
         let row = encode_row(b"key", &vec![(1_u64, 2_u32); 3]);
-        assert_eq!(
-            decode_row::<Vec<(u64, u32)>>(b"key", &row),
-            Ok(vec![(1, 2); 3])
-        );
+        assert_eq!(decode_row::<Vec<(u64, u32)>>(b"key", &row), Ok(vec![(1, 2); 3]));
         assert_eq!(decode_row::<Vec<(u64, u32)>>(b"kez", &row), Err(DamagedRow));
         for bit in 0..row.len() * 8 {
             let mut flipped = row.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(
-                decode_row::<Vec<(u64, u32)>>(b"key", &flipped),
-                Err(DamagedRow)
-            );
+            assert_eq!(decode_row::<Vec<(u64, u32)>>(b"key", &flipped), Err(DamagedRow));
         }
     }
 }

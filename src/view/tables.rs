@@ -45,13 +45,7 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     pub(super) fn empty(ledger_id: [u8; 16]) -> Self {
         let (end, last) = (Point::default(), Point::default());
-        Self {
-            ledger_id,
-            end,
-            last,
-            last_leaf: [0; 32],
-            order_count: 0,
-        }
+        Self { ledger_id, end, last, last_leaf: [0; 32], order_count: 0 }
     }
 
     /// Whether the log holds what the views were made of.
@@ -65,9 +59,7 @@ impl Checkpoint {
             Ok(())
         } else {
             let offset = self.end.offset;
-            Err(ViewError::Damaged(format!(
-                "they go to offset {offset}, where the log differs"
-            )))
+            Err(ViewError::Damaged(format!("they go to offset {offset}, where the log differs")))
         }
     }
 }
@@ -98,12 +90,8 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, ViewError> {
-        let file = disk
-            .open(path)
-            .map_err(|error| ViewError::Io(error.to_string()))?;
-        let tables = Self {
-            database: RwLock::new(None),
-        };
+        let file = disk.open(path).map_err(|error| ViewError::Io(error.to_string()))?;
+        let tables = Self { database: RwLock::new(None) };
         tables.set(Storage(file))?;
         Ok(tables)
     }
@@ -111,28 +99,19 @@ impl Tables {
     pub(super) fn create(disk: &dyn Disk, path: &Path) -> Result<Self, ViewError> {
         let io = |error: std::io::Error| ViewError::Io(error.to_string());
         let file = disk.create(path).map_err(io)?;
-        path.parent()
-            .map_or(Ok(()), |folder| disk.sync_dir(folder))
-            .map_err(io)?;
-        let tables = Self {
-            database: RwLock::new(None),
-        };
+        path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder)).map_err(io)?;
+        let tables = Self { database: RwLock::new(None) };
         tables.set(Storage(file))?;
         Ok(tables)
     }
 
     pub(super) fn reopen(&self, disk: &dyn Disk, path: &Path) -> Result<(), ViewError> {
-        let file = disk
-            .open(path)
-            .map_err(|error| ViewError::Io(error.to_string()))?;
+        let file = disk.open(path).map_err(|error| ViewError::Io(error.to_string()))?;
         self.set(Storage(file))
     }
 
     fn set(&self, storage: Storage) -> Result<(), ViewError> {
-        let mut slot = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         *slot = None;
         let opened = guarded(|| {
             let mut builder = Database::builder();
@@ -155,9 +134,8 @@ impl Tables {
 
     fn with<T>(&self, run: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, ViewError> {
         let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database = slot
-            .as_ref()
-            .ok_or_else(|| ViewError::Io("the file is not open".to_owned()))?;
+        let database =
+            slot.as_ref().ok_or_else(|| ViewError::Io("the file is not open".to_owned()))?;
         guarded(|| run(database))
     }
 
@@ -207,31 +185,18 @@ impl Tables {
             let (key, value) = row?;
             let offset = key.value();
             let row: MarkRow = decode_row(&offset.to_le_bytes(), value.value())?;
-            let point = Point {
-                offset,
-                position: row.position,
-            };
-            Ok(Some(Mark {
-                point,
-                recorded_at: row.recorded_at,
-            }))
+            let point = Point { offset, position: row.position };
+            Ok(Some(Mark { point, recorded_at: row.recorded_at }))
         })
     }
 
     pub(super) fn check_pages(&mut self) -> Result<(), ViewError> {
-        let mut slot = self
-            .database
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
         let Some(database) = slot.as_mut() else {
             return Ok(());
         };
         let sound = guarded(|| Ok(database.check_integrity()?))?;
-        if sound {
-            Ok(())
-        } else {
-            Err(ViewError::Damaged("pages do not match".into()))
-        }
+        if sound { Ok(()) } else { Err(ViewError::Damaged("pages do not match".into())) }
     }
 
     /// Writes a generation, sorted by key, in one transaction.
@@ -250,21 +215,13 @@ impl Tables {
                 let before = before.unwrap_or_else(|| Checkpoint::empty(log.ledger_id()));
                 let order_count = write_orders(&transaction, sealed, before.order_count)?;
                 let end = sealed.end;
-                let checkpoint = Checkpoint {
-                    end,
-                    last,
-                    last_leaf,
-                    order_count,
-                    ..before
-                };
+                let checkpoint = Checkpoint { end, last, last_leaf, order_count, ..before };
                 table.insert((), &*encode_row(b"", &checkpoint))?;
                 let mut marks = transaction.open_table(MARKS)?;
                 for mark in &sealed.marks {
                     let offset = mark.point.offset;
-                    let row = MarkRow {
-                        position: mark.point.position,
-                        recorded_at: mark.recorded_at,
-                    };
+                    let row =
+                        MarkRow { position: mark.point.position, recorded_at: mark.recorded_at };
                     marks.insert(offset, &*encode_row(&offset.to_le_bytes(), &row))?;
                 }
             }
@@ -285,15 +242,11 @@ fn write_orders(
     let mut numbered = Vec::with_capacity(by_first_sight.len());
     for order in by_first_sight {
         let known = table.get(&*order.correlation_id)?;
-        let known: Option<OrderRow> = known
-            .map(|row| decode_row(&order.correlation_id, row.value()))
-            .transpose()?;
+        let known: Option<OrderRow> =
+            known.map(|row| decode_row(&order.correlation_id, row.value())).transpose()?;
         let row = known.unwrap_or_else(|| {
             order_count += 1;
-            OrderRow {
-                number: order_count - 1,
-                entry_count: 0,
-            }
+            OrderRow { number: order_count - 1, entry_count: 0 }
         });
         let entry_count = row.entry_count + u64_from(order.entries.len());
         numbered.push((order, OrderRow { entry_count, ..row }));
@@ -309,15 +262,9 @@ fn write_orders(
         let rows: Vec<EntryRow> = order
             .entries
             .iter()
-            .map(|indexed| EntryRow {
-                place: indexed.place,
-                key: indexed.key,
-            })
+            .map(|indexed| EntryRow { place: indexed.place, key: indexed.key })
             .collect();
-        let key = (
-            row.number,
-            order.entries.first().map_or(0, |first| first.revision),
-        );
+        let key = (row.number, order.entries.first().map_or(0, |first| first.revision));
         table.insert(key, &*encode_row(&entry_key(key), &rows))?;
     }
     Ok(order_count)
@@ -375,7 +322,5 @@ fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, ViewError> 
 
 fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("redb panicked")
-        .to_owned()
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("redb panicked").to_owned()
 }

@@ -98,10 +98,7 @@ impl Tail {
         end: Point,
         entries: impl Iterator<Item = TailEntry<'a>>,
     ) -> usize {
-        let mut generations = self
-            .generations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
         let current = &mut generations.current;
         current.mark(begin);
         for entry in entries {
@@ -113,31 +110,17 @@ impl Tail {
 
     /// Adds an entry to the block that was published last.
     pub(super) fn extend(&self, entry: TailEntry<'_>) {
-        self.generations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .current
-            .add(entry);
+        self.generations.write().unwrap_or_else(PoisonError::into_inner).current.add(entry);
     }
 
     pub(super) fn set_end(&self, end: Point) {
-        self.generations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .current
-            .end = end;
+        self.generations.write().unwrap_or_else(PoisonError::into_inner).current.end = end;
     }
 
     /// The entries of an order that the tail has, below an offset.
     pub(super) fn entries(&self, order: &Hash, head: u64) -> Vec<Indexed> {
-        let generations = self
-            .generations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let sealed = generations
-            .sealed
-            .as_ref()
-            .and_then(|sealed| sealed.orders.get(order));
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations.sealed.as_ref().and_then(|sealed| sealed.orders.get(order));
         let current = generations.current.orders.get(order);
         sealed
             .into_iter()
@@ -150,23 +133,14 @@ impl Tail {
 
     /// Whether the tail has entries of an order.
     pub(crate) fn has(&self, order: &Hash) -> bool {
-        let generations = self
-            .generations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
         generations.current.orders.contains_key(order)
-            || generations
-                .sealed
-                .as_ref()
-                .is_some_and(|sealed| sealed.orders.contains_key(order))
+            || generations.sealed.as_ref().is_some_and(|sealed| sealed.orders.contains_key(order))
     }
 
     /// The last mark of the tail at or before an offset.
     pub(super) fn mark(&self, offset: u64) -> Option<Mark> {
-        let generations = self
-            .generations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
         let sealed = generations.sealed.as_deref().map(|sealed| &sealed.marks);
         let of = |marks: &Vec<Mark>| {
             let after = marks.partition_point(|mark| mark.point.offset <= offset);
@@ -176,42 +150,24 @@ impl Tail {
     }
 
     pub(super) fn entry_count(&self) -> (usize, usize) {
-        let generations = self
-            .generations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let sealed = generations
-            .sealed
-            .as_ref()
-            .map_or(0, |sealed| sealed.entry_count);
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations.sealed.as_ref().map_or(0, |sealed| sealed.entry_count);
         (sealed, generations.current.entry_count)
     }
 
     pub(super) fn new_order_count(&self) -> u64 {
-        let generations = self
-            .generations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let sealed = generations
-            .sealed
-            .as_ref()
-            .map_or(0, |sealed| sealed.new_order_count);
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations.sealed.as_ref().map_or(0, |sealed| sealed.new_order_count);
         sealed + generations.current.new_order_count
     }
 
     /// Seals the current generation, unless one is sealed already: that one is answered then.
     pub(super) fn seal(&self) -> Arc<Generation> {
-        let mut generations = self
-            .generations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(sealed) = &generations.sealed {
             return Arc::clone(sealed);
         }
-        let next = Generation {
-            end: generations.current.end,
-            ..Generation::default()
-        };
+        let next = Generation { end: generations.current.end, ..Generation::default() };
         let sealed = Arc::new(std::mem::replace(&mut generations.current, next));
         generations.sealed = Some(Arc::clone(&sealed));
         sealed
@@ -220,10 +176,7 @@ impl Tail {
     /// Drops the sealed generation, which is in the views now.
     pub(super) fn drop_sealed(&self) {
         let sealed = {
-            let mut generations = self
-                .generations
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
+            let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
             generations.sealed.take()
         };
         drop(sealed);
@@ -242,13 +195,10 @@ impl Generation {
     }
 
     fn add(&mut self, entry: TailEntry<'_>) {
-        let order = self
-            .orders
-            .entry(*entry.order)
-            .or_insert_with(|| TailOrder {
-                correlation_id: entry.correlation_id.into(),
-                entries: Vec::new(),
-            });
+        let order = self.orders.entry(*entry.order).or_insert_with(|| TailOrder {
+            correlation_id: entry.correlation_id.into(),
+            entries: Vec::new(),
+        });
         order.entries.push(entry.indexed);
         self.entry_count += 1;
         self.new_order_count += u64::from(entry.indexed.revision == 0);
@@ -259,10 +209,7 @@ impl Generation {
 /// The mark of the block that an entry begins; `None` for entries that do not begin one.
 pub(super) fn mark_of(placed: &Placed<'_>) -> Option<Mark> {
     placed.begins_block().then(|| Mark {
-        point: Point {
-            offset: placed.entry.offset,
-            position: placed.block_position,
-        },
+        point: Point { offset: placed.entry.offset, position: placed.block_position },
         recorded_at: placed.entry.recorded_at,
     })
 }

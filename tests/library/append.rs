@@ -9,19 +9,11 @@ fn offsets_and_revisions_are_dense_and_reads_see_what_was_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(folder.path());
     for n in 0..100_u64 {
-        let receipt = appended(append_one(
-            &ledger,
-            event(&format!("o{}", n % 3), &n.to_string()),
-        ));
+        let receipt = appended(append_one(&ledger, event(&format!("o{}", n % 3), &n.to_string())));
         assert_eq!((receipt.offset, receipt.revision), (n, n / 3));
-        let timeline = ledger
-            .get_timeline(&TimelineQuery::of(format!("o{}", n % 3)))
-            .unwrap();
+        let timeline = ledger.get_timeline(&TimelineQuery::of(format!("o{}", n % 3))).unwrap();
         assert_eq!(timeline.revision, n / 3 + 1);
-        assert_eq!(
-            timeline.rows.last().unwrap().recorded.leaf_hash(),
-            receipt.leaf_hash
-        );
+        assert_eq!(timeline.rows.last().unwrap().recorded.leaf_hash(), receipt.leaf_hash);
     }
 }
 
@@ -32,20 +24,12 @@ fn a_retried_batch_receives_its_first_receipts_also_after_reopening() {
     let first = {
         let ledger = open(folder.path());
         let first = ledger.append(batch()).unwrap();
-        assert_eq!(
-            retried(&first.outcomes),
-            retried(&ledger.append(batch()).unwrap().outcomes)
-        );
+        assert_eq!(retried(&first.outcomes), retried(&ledger.append(batch()).unwrap().outcomes));
         first
     };
     let ledger = open(folder.path());
     let again = ledger.append(batch().expect_revision("a", 0)).unwrap();
-    assert!(
-        again
-            .outcomes
-            .iter()
-            .all(|outcome| matches!(outcome, Outcome::Duplicate(_)))
-    );
+    assert!(again.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Duplicate(_))));
     assert_eq!(retried(&first.outcomes), retried(&again.outcomes));
     assert_eq!(ledger.head(), 3);
 }
@@ -61,13 +45,8 @@ fn an_id_with_other_content_is_refused_whole_with_both_fingerprints() {
     append_one(&ledger, event("a", "1"));
     let batch = Batch::of([event("a", "2"), event_with("a", "1", "7")]);
     let error = ledger.append(batch).unwrap_err();
-    let AppendError::EventIdReused(reused) = &error else {
-        panic!("{error:?}")
-    };
-    assert_eq!(
-        (reused.len(), reused[0].index, reused[0].recorded_offset),
-        (1, 1, 0)
-    );
+    let AppendError::EventIdReused(reused) = &error else { panic!("{error:?}") };
+    assert_eq!((reused.len(), reused[0].index, reused[0].recorded_offset), (1, 1, 0));
     assert_ne!(reused[0].fingerprint, reused[0].recorded_fingerprint);
     assert_eq!((error.class(), ledger.head()), (FailureClass::Refused, 1));
 }
@@ -81,13 +60,9 @@ fn all_wrong_expectations_come_at_once_and_nothing_is_written() {
         .expect_revision("a", 0)
         .expect_revision("b", 5)
         .expect_revision("c", 0);
-    let AppendError::WrongRevision(wrong) = ledger.append(batch).unwrap_err() else {
-        panic!()
-    };
-    let seen: Vec<_> = wrong
-        .iter()
-        .map(|one| (&*one.correlation_id, one.expected, one.actual))
-        .collect();
+    let AppendError::WrongRevision(wrong) = ledger.append(batch).unwrap_err() else { panic!() };
+    let seen: Vec<_> =
+        wrong.iter().map(|one| (&*one.correlation_id, one.expected, one.actual)).collect();
     assert_eq!(seen, [("a", 0, 1), ("b", 5, 0)]);
     assert_eq!(ledger.head(), 1);
 }
@@ -98,11 +73,7 @@ fn a_batch_part_new_and_part_known_says_which_is_which() {
     let ledger = open(folder.path());
     append_one(&ledger, event("a", "1"));
     let outcomes = ledger
-        .append(Batch::of([
-            event("a", "1"),
-            event("a", "2"),
-            event("a", "2"),
-        ]))
+        .append(Batch::of([event("a", "1"), event("a", "2"), event("a", "2")]))
         .unwrap()
         .outcomes;
     assert!(matches!(outcomes[0], Outcome::Duplicate(receipt) if receipt.offset == 0));
@@ -145,15 +116,9 @@ fn deleting_the_views_changes_no_answer() {
     };
     std::fs::remove_file(folder.path().join("views.redb")).unwrap();
     let ledger = open(folder.path());
-    assert_eq!(
-        ledger.get_timeline(&TimelineQuery::of("o3")).unwrap(),
-        before
-    );
+    assert_eq!(ledger.get_timeline(&TimelineQuery::of("o3")).unwrap(), before);
     let query = TimelineQuery {
-        as_of: AsOf {
-            offset: Some(100),
-            ..AsOf::default()
-        },
+        as_of: AsOf { offset: Some(100), ..AsOf::default() },
         ..TimelineQuery::of("o3")
     };
     assert_eq!(ledger.get_timeline(&query).unwrap().revision, 14);

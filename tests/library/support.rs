@@ -15,11 +15,7 @@ pub fn event_with(order: &str, id: &str, quantity: &str) -> Event {
         source: "wms:dc1".into(),
         event_id: id.into(),
         r#type: "pick.confirmed".into(),
-        lines: vec![Line {
-            line_id: "10".into(),
-            quantity: quantity.into(),
-            ..Default::default()
-        }],
+        lines: vec![Line { line_id: "10".into(), quantity: quantity.into(), ..Default::default() }],
         ..Default::default()
     })
     .unwrap()
@@ -27,10 +23,7 @@ pub fn event_with(order: &str, id: &str, quantity: &str) -> Event {
 
 /// A ledger of small segments in a new folder.
 pub fn open(folder: &std::path::Path) -> Ledger {
-    let options = Options {
-        segment_bytes: 64 * 1024,
-        ..Options::default()
-    };
+    let options = Options { segment_bytes: 64 * 1024, ..Options::default() };
     Ledger::open(folder, options).unwrap()
 }
 

@@ -1,0 +1,100 @@
+//! `append`: the events of one input as one batch. Does not know how a batch is decided.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::{Value as Json, json};
+
+use super::failure::{Exit, Failure};
+use super::lines::Lines;
+use super::output::{Output, print_table, table, time_text};
+use super::target::Target;
+use crate::event::to_hex;
+use crate::rpc::wire;
+
+#[derive(Debug, Args)]
+pub(super) struct Append {
+    #[command(flatten)]
+    target: Target,
+    /// NDJSON, one event a line; `-` is standard input
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// Expect an order at a revision before; may be given more than once
+    #[arg(long, value_name = "ORDER=REVISION", value_parser = parse_expectation)]
+    expect: Vec<wire::Expectation>,
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+fn parse_expectation(text: &str) -> Result<wire::Expectation, String> {
+    let parsed = text.rsplit_once('=').and_then(|(order, revision)| {
+        let revision = wire::expectation::Expected::Revision(revision.parse().ok()?);
+        Some(wire::Expectation { correlation_id: order.to_owned(), expected: Some(revision) })
+    });
+    parsed.ok_or_else(|| format!("{text:?} is not ORDER=REVISION, as erp/100045=3"))
+}
+
+impl Append {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let mut events = Vec::new();
+        for line in Lines::open(&self.file, Arc::default())? {
+            let line = line?;
+            let number = line.number;
+            let event = line.event.map_err(|violations| {
+                Failure::new(Exit::Failed, format!("line {number} is not a valid event"))
+                    .with_details(violations)
+            })?;
+            events.push(event);
+        }
+        let request = wire::AppendRequest { events, expectations: self.expect };
+        let appended = self.target.connect().await?.append(request).await?.into_inner();
+        print(&appended, self.output);
+        Ok(())
+    }
+}
+
+fn print(appended: &wire::AppendResponse, output: Output) {
+    let outcomes = appended.outcomes.iter().map(|outcome| {
+        (outcome_word(outcome), outcome.receipt.clone().unwrap_or_default())
+    });
+    match output {
+        Output::Table => {
+            let mut rows = table(
+                &["OUTCOME", "OFFSET", "REVISION", "RECORDED AT"],
+                &["OFFSET", "REVISION"],
+            );
+            for (word, receipt) in outcomes {
+                let recorded_at = time_text(receipt.recorded_at.as_ref());
+                let numbers = [receipt.offset.to_string(), receipt.revision.to_string()];
+                let [offset, revision] = numbers;
+                rows.add_row([word.to_owned(), offset, revision, recorded_at]);
+            }
+            print_table(&rows);
+            println!("head {}", appended.head);
+        }
+        Output::Json => {
+            let outcomes: Vec<Json> = outcomes.map(outcome_json).collect();
+            println!("{}", json!({ "outcomes": outcomes, "head": appended.head }));
+        }
+        Output::Ndjson => outcomes.map(outcome_json).for_each(|json| println!("{json}")),
+    }
+}
+
+fn outcome_word(outcome: &wire::EventOutcome) -> &'static str {
+    match outcome.outcome() {
+        wire::AppendOutcome::Appended => "appended",
+        wire::AppendOutcome::Duplicate => "duplicate",
+        wire::AppendOutcome::Unspecified => "unspecified",
+    }
+}
+
+fn outcome_json((word, receipt): (&'static str, wire::Receipt)) -> Json {
+    json!({
+        "outcome": word,
+        "offset": receipt.offset,
+        "revision": receipt.revision,
+        "recorded_at": time_text(receipt.recorded_at.as_ref()),
+        "leaf_hash": to_hex(&receipt.leaf_hash),
+    })
+}

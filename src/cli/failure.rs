@@ -1,0 +1,105 @@
+//! How a command fails: a message, details, and an exit code. Does not know commands.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::ledger::OpenError;
+use crate::log::LogError;
+use crate::rpc::{Code, Status, error_details};
+
+/// Exit codes, as the contract lists them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    Failed = 1,
+    Usage = 2,
+    NotFound = 3,
+    Conflict = 4,
+    Integrity = 5,
+}
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    exit: Exit,
+    message: String,
+    details: Vec<String>,
+}
+
+impl Failure {
+    pub(super) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), details: Vec::new() }
+    }
+
+    pub(super) fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    pub(super) fn with_details(mut self, details: Vec<String>) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Says on standard error what went wrong.
+    pub(super) fn report(self) -> ExitCode {
+        if !self.message.is_empty() {
+            eprintln!("error: {}", self.message);
+        }
+        for detail in self.details {
+            eprintln!("  {detail}");
+        }
+        match self.exit {
+            Exit::Failed => ExitCode::from(1),
+            Exit::Usage => ExitCode::from(2),
+            Exit::NotFound => ExitCode::from(3),
+            Exit::Conflict => ExitCode::from(4),
+            Exit::Integrity => ExitCode::from(5),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        // Whoever read our output has seen enough.
+        let message =
+            if error.kind() == io::ErrorKind::BrokenPipe { String::new() } else { error.to_string() };
+        Self::failed(message)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let exit = match error {
+            OpenError::Log(LogError::Corrupt { .. }) => Exit::Integrity,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let exit = match status.code() {
+            Code::AlreadyExists | Code::FailedPrecondition => Exit::Conflict,
+            Code::NotFound => Exit::NotFound,
+            Code::DataLoss => Exit::Integrity,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, status.message()).with_details(detail_lines(&status))
+    }
+}
+
+/// The violations that a status carries, a line each.
+pub(super) fn detail_lines(status: &Status) -> Vec<String> {
+    let details = error_details(status);
+    let bad = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+    let bad = bad.map(|violation| join(&violation.field, &violation.description));
+    let precondition =
+        details.precondition_failure().into_iter().flat_map(|failure| &failure.violations);
+    let precondition =
+        precondition.map(|violation| join(&violation.subject, &violation.description));
+    bad.chain(precondition).collect()
+}
+
+fn join(subject: &str, description: &str) -> String {
+    if subject.is_empty() { description.to_owned() } else { format!("{subject}: {description}") }
+}

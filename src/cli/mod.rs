@@ -1,0 +1,97 @@
+//! The command line: what was typed, what it means, and what people and programs read.
+//! Does not know how the ledger works: every command speaks to the service, far away or in this
+//! process, so that both give the same output.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod append;
+mod demo;
+mod failure;
+mod import;
+mod lines;
+mod output;
+mod replay;
+mod serve;
+mod stats;
+mod target;
+mod timeline;
+mod verify;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use failure::Failure;
+
+/// An embedded, event-sourced database for the life of orders.
+#[derive(Debug, Parser)]
+#[command(name = "order-ledger", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a ledger over gRPC
+    Serve(serve::Serve),
+    /// Import events from NDJSON files, one event a line; .gz files are read as they are
+    Import(import::Import),
+    /// Append the events of an NDJSON file as one batch: all of them or nothing
+    Append(append::Append),
+    /// Show the events of one order by the time they occurred
+    Timeline(timeline::Timeline),
+    /// Write the log from an offset, and on request follow it
+    Replay(replay::Replay),
+    /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
+    Verify(verify::Verify),
+    /// Show how large a ledger is
+    Stats(stats::Stats),
+    /// Make the events of a simulated distributor: NDJSON, or into a ledger
+    Demo(demo::DemoCommand),
+    /// Write a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Parses the arguments, runs the command, and says how it ended: 0 ok, 1 failed, 2 usage,
+/// 3 not found, 4 conflict, 5 integrity.
+#[must_use]
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging();
+    match execute(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn execute(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Verify(verify) => verify.run(),
+        Command::Completions { shell } => {
+            let mut command = Arguments::command();
+            clap_complete::generate(shell, &mut command, "order-ledger", &mut io::stdout());
+            Ok(())
+        }
+        Command::Serve(serve) => block_on(serve.run()),
+        Command::Import(import) => block_on(import.run()),
+        Command::Append(append) => block_on(append.run()),
+        Command::Timeline(timeline) => block_on(timeline.run()),
+        Command::Replay(replay) => block_on(replay.run()),
+        Command::Stats(stats) => block_on(stats.run()),
+        Command::Demo(demo) => block_on(demo.run()),
+    }
+}
+
+fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(command)
+}
+
+fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ORDER_LEDGER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).try_init();
+}

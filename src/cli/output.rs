@@ -1,0 +1,133 @@
+//! What people and programs read: tables, JSON, times, numbers. Does not know commands.
+
+use std::io::IsTerminal as _;
+
+use clap::ValueEnum;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
+use prost_types::Timestamp;
+use serde_json::{Value as Json, json};
+
+use crate::event::{event_to_json, to_hex};
+use crate::rpc::wire;
+use crate::time::{ns_from_parts, rfc3339};
+
+/// How a command answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Table,
+    /// One JSON document, with all there is
+    Json,
+    /// One JSON object a line
+    Ndjson,
+}
+
+/// A table with a header; columns named in `right` stand right.
+pub(super) fn table(header: &[&str], right: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.iter().map(|name| {
+        let alignment = if right.contains(name) { CellAlignment::Right } else { CellAlignment::Left };
+        Cell::new(name).set_alignment(alignment)
+    }));
+    for (index, name) in header.iter().enumerate() {
+        if let (true, Some(column)) = (right.contains(name), table.column_mut(index)) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+/// Prints a table without the spaces at its edges.
+pub(super) fn print_table(table: &Table) {
+    for line in table.to_string().lines() {
+        println!("{}", line.strip_prefix(' ').unwrap_or(line).trim_end());
+    }
+}
+
+/// Text in bold on a terminal, where NO_COLOR is not set.
+pub(super) fn bold(text: &str) -> String {
+    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+        format!("\u{1b}[1m{text}\u{1b}[0m")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// 1234567 as 1,234,567.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with a binary unit, one digit after the point.
+pub(super) fn bytes_text(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB"];
+    let unit = units.iter().zip(1_u32..).take_while(|(_, power)| bytes >= 1 << (10 * power)).last();
+    match unit {
+        None => format!("{bytes} B"),
+        Some((unit, power)) => {
+            let tenths = u128::from(bytes) * 10 / (1_u128 << (10 * power));
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        }
+    }
+}
+
+/// A duration in its two largest units.
+pub(super) fn duration_text(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    match seconds {
+        0 => format!("{} ms", ns / 1_000_000),
+        1..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// RFC 3339 of a timestamp of the wire.
+pub(super) fn time_text(time: Option<&Timestamp>) -> String {
+    let ns = time.and_then(|time| ns_from_parts(time.seconds, time.nanos));
+    ns.map(|ns| rfc3339(ns, None)).unwrap_or_default()
+}
+
+/// A recorded event with its place, as JSON.
+pub(super) fn recorded_json(recorded: &wire::RecordedEvent) -> Json {
+    let mut json = json!({
+        "offset": recorded.offset,
+        "revision": recorded.revision,
+        "recorded_at": time_text(recorded.recorded_at.as_ref()),
+    });
+    if let Some(object) = json.as_object_mut() {
+        for (name, hash) in [("previous", &recorded.previous), ("leaf_hash", &recorded.leaf_hash)] {
+            if !hash.is_empty() {
+                object.insert(name.to_owned(), Json::String(to_hex(hash)));
+            }
+        }
+        object.insert("event".to_owned(), event_to_json(&recorded.event));
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([0, 1023, 1024, 1_572_864].map(bytes_text), ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"]);
+        let hour = 3_600_000_000_000;
+        assert_eq!(
+            [5_000_000, 59_000_000_000, hour, 25 * hour].map(duration_text),
+            ["5 ms", "59 s", "1 h 0 min", "1 d 1 h"]
+        );
+    }
+}

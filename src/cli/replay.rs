@@ -1,0 +1,109 @@
+//! `replay`: the log, written line by line. Does not know where it is kept.
+
+use std::io::{self, BufWriter, Write};
+
+use clap::{Args, ValueEnum};
+use prost::Message as _;
+use prost_types::Timestamp;
+
+use super::failure::Failure;
+use super::output::{recorded_json, time_text};
+use super::target::Target;
+use super::timeline::parse_time;
+use crate::event::{Event, event_to_json};
+use crate::rpc::wire;
+use crate::rpc::wire::replay_response::Message;
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    #[command(flatten)]
+    target: Target,
+    /// The first offset that is wanted
+    #[arg(long, value_name = "OFFSET", default_value_t = 0, conflicts_with = "from_recorded")]
+    from: u64,
+    /// Start at the first entry recorded at or after this time (RFC 3339)
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    from_recorded: Option<Timestamp>,
+    /// The largest number of events
+    #[arg(long, value_name = "EVENTS", default_value_t = 0, hide_default_value = true)]
+    limit: u64,
+    /// Go on live at the head, until interrupted
+    #[arg(long)]
+    follow: bool,
+    /// How lines are written
+    #[arg(long, value_enum, default_value = "table")]
+    output: Lines,
+}
+
+/// A stream is written as it comes, so its forms are all line by line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Lines {
+    /// A line for people
+    Table,
+    /// A JSON object with offset, revision, recorded_at and the event
+    Json,
+    /// The event alone, as `import` reads it
+    Ndjson,
+}
+
+impl Replay {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let request = wire::ReplayRequest {
+            from_offset: self.from,
+            limit: self.limit,
+            follow: self.follow,
+            include_hashes: self.output == Lines::Json,
+            from_recorded: self.from_recorded,
+        };
+        let mut client = self.target.connect_existing().await?;
+        let mut messages = client.replay(request).await?.into_inner();
+        let mut out = BufWriter::new(io::stdout());
+        let mut closed = None;
+        loop {
+            let next = tokio::select! {
+                next = messages.message() => next?,
+                _ = tokio::signal::ctrl_c() => return Ok(out.flush()?),
+            };
+            let Some(message) = next.and_then(|next| next.message) else { break };
+            match message {
+                Message::Events(chunk) => self.write(&mut out, chunk)?,
+                Message::CaughtUp(_) | Message::Progress(_) => out.flush()?,
+                Message::Closed(last) => closed = Some(last),
+            }
+        }
+        out.flush()?;
+        match closed {
+            Some(last) if last.reason() == wire::ReplayClosedReason::ShuttingDown => {
+                let from = last.resume_from;
+                Err(Failure::failed(format!("the server shuts down; resume with --from {from}")))
+            }
+            Some(_) => Ok(()),
+            None => Err(Failure::failed("the stream ended without a word of why")),
+        }
+    }
+
+    fn write(&self, out: &mut impl Write, chunk: bytes::Bytes) -> Result<(), Failure> {
+        let chunk = wire::EventChunk::decode(chunk)
+            .map_err(|error| Failure::failed(format!("not an event chunk: {error}")))?;
+        for recorded in chunk.events {
+            match self.output {
+                Lines::Ndjson => writeln!(out, "{}", event_to_json(&recorded.event))?,
+                Lines::Json => writeln!(out, "{}", recorded_json(&recorded))?,
+                Lines::Table => {
+                    let event = Event::stored(recorded.event.clone());
+                    writeln!(
+                        out,
+                        "{:>10}  {}  {:<24}  {}#{}  {}",
+                        recorded.offset,
+                        time_text(recorded.recorded_at.as_ref()),
+                        event.event_type(),
+                        event.correlation_id(),
+                        recorded.revision,
+                        event.source()
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,110 @@
+//! `serve`: a ledger behind a socket, until a signal ends it. Does not know the services.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::failure::Failure;
+use super::output::grouped;
+use super::target::DEFAULT_FOLDER;
+use crate::demo::Demo;
+use crate::event::Event;
+use crate::ledger::{Batch, Ledger, Options};
+use crate::rpc::{ServeOptions, serve};
+
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The folder of the ledger; made where none is
+    #[arg(long, value_name = "DIR", env = "ORDER_LEDGER_LEDGER", default_value = DEFAULT_FOLDER)]
+    ledger: PathBuf,
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", env = "ORDER_LEDGER_LISTEN", default_value = "127.0.0.1:7447")]
+    listen: SocketAddr,
+    /// Put simulated orders into the ledger first, where it is empty
+    #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "1000")]
+    demo: Option<u64>,
+    /// Seconds that calls under way may take when the server shuts down
+    #[arg(long, value_name = "SECONDS", env = "ORDER_LEDGER_SHUTDOWN_GRACE", default_value_t = 10)]
+    shutdown_grace: u64,
+}
+
+impl Serve {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let ledger = Arc::new(Ledger::open(&self.ledger, Options::default())?);
+        let listener = TcpListener::bind(self.listen).await.map_err(|error| {
+            Failure::failed(format!("cannot listen on {}: {error}", self.listen))
+        })?;
+        let address = listener.local_addr()?;
+        let shown = match self.demo {
+            Some(orders) => fill(&ledger, orders)?,
+            None => None,
+        };
+        println!("serving    http://{address}");
+        println!("ledger     {} ({})", self.ledger.display(), ledger.id());
+        println!("head       {}", grouped(ledger.head()));
+        if let Some(order) = shown {
+            println!();
+            println!("try        order-ledger timeline {order} --server http://{address}");
+            println!("           order-ledger replay --follow --server http://{address}");
+            println!("           (order-ledger is target/release/order-ledger, or `cargo run \
+                      --release --`)");
+        }
+        let options = ServeOptions {
+            shutdown_grace: Duration::from_secs(self.shutdown_grace),
+            ..ServeOptions::default()
+        };
+        let served = serve(listener, Arc::clone(&ledger), options, stop_signal()?).await;
+        tokio::task::spawn_blocking(move || ledger.close())
+            .await
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        served.map_err(|error| Failure::failed(error.to_string()))
+    }
+}
+
+/// Appends simulated orders to an empty ledger; an order to look at.
+fn fill(ledger: &Ledger, orders: u64) -> Result<Option<String>, Failure> {
+    let demo = Demo { orders, ..Demo::default() };
+    let mut events = demo.events().peekable();
+    let order = events.peek().map(|event| event.correlation_id.clone());
+    if ledger.head() > 0 {
+        return Ok(order);
+    }
+    loop {
+        let batch: Vec<Event> = events
+            .by_ref()
+            .take(ledger.limits().batch_events_max)
+            .map(|event| Event::new(&event))
+            .collect::<Result<_, _>>()
+            .map_err(|violations| Failure::failed(format!("{violations:?}")))?;
+        if batch.is_empty() {
+            return Ok(order);
+        }
+        let appended = ledger.append(Batch::of(batch));
+        appended.map_err(|error| Failure::failed(error.to_string()))?;
+    }
+}
+
+/// Ready when the process is asked to end.
+fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("shutting down; a second signal ends the process at once");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            std::process::exit(130);
+        });
+    })
+}

@@ -1,0 +1,87 @@
+//! `verify`: checks a ledger byte by byte, and says what is wrong and where.
+//! Does not know the format.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use super::failure::{Exit, Failure};
+use super::output::{Output, bytes_text, grouped};
+use super::target::DEFAULT_FOLDER;
+use crate::ledger::{VerifyReport, verify};
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// The folder of the ledger; it must not be open elsewhere
+    #[arg(long, value_name = "DIR", env = "ORDER_LEDGER_LEDGER", default_value = DEFAULT_FOLDER)]
+    ledger: PathBuf,
+    #[arg(long, value_enum, default_value = "table")]
+    output: Output,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        if !self.ledger.join("format").exists() {
+            let message = format!("no ledger in {}", self.ledger.display());
+            return Err(Failure::new(Exit::NotFound, message));
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}  {msg}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(250));
+        let report = verify(&self.ledger, |step| {
+            bar.set_length(step.total);
+            bar.set_position(step.done);
+            bar.set_message(step.what);
+        });
+        bar.finish_and_clear();
+        let report = report?;
+        print(&report, self.output);
+        if report.defects.is_empty() {
+            return Ok(());
+        }
+        let message = format!("{} defects", report.defects.len());
+        Err(Failure::new(Exit::Integrity, message))
+    }
+}
+
+fn print(report: &VerifyReport, output: Output) {
+    let sound = report.defects.is_empty();
+    match output {
+        Output::Table => {
+            println!(
+                "{} entries of {} orders in {} segments, {}",
+                grouped(report.entry_count),
+                grouped(report.order_count),
+                grouped(report.segment_count),
+                bytes_text(report.log_bytes)
+            );
+            report.notes.iter().for_each(|note| println!("note: {note}"));
+            report.defects.iter().for_each(|defect| println!("DEFECT: {defect}"));
+            println!(
+                "{}",
+                if sound {
+                    "verified: CRCs, offsets, revisions, chain and views agree"
+                } else {
+                    "NOT verified"
+                }
+            );
+        }
+        Output::Json | Output::Ndjson => println!(
+            "{}",
+            json!({
+                "verified": sound,
+                "entries": report.entry_count,
+                "orders": report.order_count,
+                "segments": report.segment_count,
+                "log_bytes": report.log_bytes,
+                "notes": report.notes,
+                "defects": report.defects,
+            })
+        ),
+    }
+}

@@ -1,0 +1,251 @@
+//! Checks a closed ledger against itself: every byte of the log, every chain, and the views against
+//! the log. Changes nothing. Does not know how to mend.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::OpenError;
+use super::open::{self, Place};
+use crate::event::Event;
+use crate::limits::Limits;
+use crate::log::{Defect, Disk, FileSystem, Hash, LogFolder, NO_PREVIOUS, Placed, Point};
+use crate::num::u64_from;
+use crate::view::{OrderMap, ViewError, Views, event_key};
+
+/// Defects that are listed.
+const DEFECTS_MAX: usize = 100;
+
+/// What [`verify`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Entries that were checked.
+    pub entry_count: u64,
+    /// Orders that they are about.
+    pub order_count: u64,
+    /// Segment files.
+    pub segment_count: u64,
+    /// Bytes of the log that hold entries.
+    pub log_bytes: u64,
+    /// What is worth knowing and no defect: a torn end, views that will be rebuilt.
+    pub notes: Vec<String>,
+    /// What is wrong, by place; at most 100.
+    pub defects: Vec<String>,
+}
+
+/// How far [`verify`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyStep {
+    /// What is being checked.
+    pub what: &'static str,
+    /// Segments or orders that are done.
+    pub done: u64,
+    /// Segments or orders in all.
+    pub total: u64,
+}
+
+/// Checks the ledger in a folder: CRCs, offsets, revisions, `previous`, event rules, and that the
+/// views have each order's entries and nothing else.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # drop(order_ledger::Ledger::open(&folder, Default::default())?);
+/// let report = order_ledger::verify(folder.path(), |step| println!("{}", step.what))?;
+/// assert!(report.defects.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// Where another process has the ledger open, or it cannot be read at all. Damage is not an error
+/// but a defect in the report.
+pub fn verify(
+    folder: &Path,
+    progress: impl FnMut(VerifyStep),
+) -> Result<VerifyReport, OpenError> {
+    let disk: Arc<dyn Disk> = Arc::new(FileSystem);
+    let _lock = open::lock(&*disk, folder)?;
+    let ledger_id = open::identify(&*disk, folder)?;
+    let log_path = folder.join(Place::LOG_FOLDER);
+    let log = match LogFolder::open(Arc::clone(&disk), &log_path, ledger_id, 0) {
+        Ok(log) => log,
+        Err(crate::log::LogError::Io { path, source }) => {
+            return Err(crate::log::LogError::Io { path, source }.into());
+        }
+        Err(error) => {
+            let defects = vec![error.to_string()];
+            return Ok(VerifyReport { defects, ..VerifyReport::default() });
+        }
+    };
+    let views_path = folder.join(Place::VIEWS_FILE);
+    let views = match disk.open(&views_path) {
+        Ok(_) => Some(Views::inspect(Arc::clone(&disk), views_path, log.reader(), ledger_id)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(crate::log::LogError::io(&views_path, error).into()),
+    };
+    let checkpoint = match &views {
+        Some(Ok((_, checkpoint))) => checkpoint.end.offset,
+        _ => 0,
+    };
+    let mut run = Verify { report: VerifyReport::default(), orders: OrderMap::default(), checkpoint, progress, newest: 0 };
+    run.log(&log)?;
+    match views {
+        Some(Ok((views, checkpoint))) => run.views(views, checkpoint.order_count),
+        Some(Err(error)) => run.note(format!("views: {error}; they will be rebuilt")),
+        None => run.note("there are no views; they will be rebuilt".to_owned()),
+    }
+    run.report.order_count = u64_from(run.orders.len());
+    Ok(run.report)
+}
+
+/// What is known of an order while the log is walked.
+struct Walked {
+    correlation_id: Box<[u8]>,
+    revision: u64,
+    head: Hash,
+    /// Entries below the views' checkpoint.
+    in_views: u64,
+}
+
+struct Verify<P> {
+    report: VerifyReport,
+    orders: OrderMap<Walked>,
+    checkpoint: u64,
+    progress: P,
+    /// When the newest entry so far was recorded.
+    newest: u64,
+}
+
+impl<P: FnMut(VerifyStep)> Verify<P> {
+    fn note(&mut self, note: String) {
+        self.report.notes.push(note);
+    }
+
+    fn defect(&mut self, defect: String) {
+        if self.report.defects.len() < DEFECTS_MAX {
+            self.report.defects.push(defect);
+        }
+    }
+
+    fn log(&mut self, log: &LogFolder) -> Result<(), OpenError> {
+        let segments = log.reader().segments();
+        self.report.segment_count = u64_from(segments.len());
+        for (index, segment) in segments.iter().enumerate() {
+            let (what, total) = ("log segments", u64_from(segments.len()));
+            (self.progress)(VerifyStep { what, done: u64_from(index), total });
+            let name = format!("segment {:020}.seg", segment.first_offset);
+            let walked = log.walk(segment, |placed| self.entry(&name, &placed))?;
+            self.report.log_bytes += u64_from(walked.position);
+            match (walked.defect, segments.get(index + 1)) {
+                (Some((defect, true)), None) => self.note(format!(
+                    "{name}, position {}: a torn write, cut off when the ledger is opened: {defect}",
+                    walked.position
+                )),
+                (Some((defect, _)), _) => self.defect(format!(
+                    "{name}, position {}, offset {}: {defect}",
+                    walked.position, walked.next_offset
+                )),
+                (None, Some(next)) if next.first_offset != walked.next_offset => {
+                    let (expected, found) = (walked.next_offset, next.first_offset);
+                    self.defect(format!("{name}: {}", Defect::Offset { expected, found }));
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, segment: &str, placed: &Placed<'_>) {
+        let entry = &placed.entry;
+        self.report.entry_count += 1;
+        let mut defects = Vec::new();
+        if entry.recorded_at < self.newest {
+            defects.push(Defect::RecordedAt { before: self.newest, found: entry.recorded_at });
+        }
+        self.newest = self.newest.max(entry.recorded_at);
+        if let Some(defect) = event_defect(entry.correlation_id, entry.body) {
+            defects.push(defect);
+        }
+        let order = crate::log::order_hash(entry.correlation_id);
+        let walked = self.orders.entry(order).or_insert_with(|| Walked {
+            correlation_id: entry.correlation_id.into(),
+            revision: 0,
+            head: NO_PREVIOUS,
+            in_views: 0,
+        });
+        if entry.revision != walked.revision {
+            let (expected, found) = (walked.revision, entry.revision);
+            defects.push(Defect::Revision { expected, found });
+        }
+        if *entry.previous != walked.head {
+            defects.push(Defect::Previous);
+        }
+        walked.revision = entry.revision + 1;
+        walked.head = entry.leaf_hash();
+        walked.in_views += u64::from(entry.offset < self.checkpoint);
+        for defect in defects {
+            let (position, offset) = (placed.position, entry.offset);
+            self.defect(format!("{segment}, position {position}, offset {offset}: {defect}"));
+        }
+    }
+
+    fn views(&mut self, mut views: Views, order_count: u64) {
+        if let Err(error) = views.check_pages() {
+            return self.defect(format!("views.redb: {error}"));
+        }
+        let in_views = self.orders.values().filter(|walked| walked.in_views > 0).count();
+        if u64_from(in_views) != order_count {
+            let what = format!("views.redb: {order_count} orders, where the log has {in_views}");
+            self.defect(what);
+        }
+        let (what, total) = ("orders in the views", u64_from(self.orders.len()));
+        let mut defects = Vec::new();
+        for (index, (order, walked)) in self.orders.iter().enumerate() {
+            if index.is_multiple_of(1024) {
+                (self.progress)(VerifyStep { what, done: u64_from(index), total });
+            }
+            let name = String::from_utf8_lossy(&walked.correlation_id).into_owned();
+            match check_order(&views, order, walked) {
+                Ok(true) => {}
+                Ok(false) => defects.push(format!("views.redb: order {name} differs from the log")),
+                Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
+            }
+        }
+        defects.into_iter().for_each(|defect| self.defect(defect));
+    }
+}
+
+/// Whether the views have just the entries of an order: as many as the log, each at its place.
+fn check_order(views: &Views, order: &Hash, walked: &Walked) -> Result<bool, ViewError> {
+    let indexed = views.order(order, &walked.correlation_id, u64::MAX)?;
+    let places: Vec<Point> = indexed.iter().map(|indexed| indexed.place).collect();
+    let mut keys = indexed.iter().map(|indexed| (indexed.revision, indexed.key));
+    let mut same = u64_from(indexed.len()) == walked.in_views;
+    views.log().entries(&places, |entry| {
+        let event = Event::stored(entry.body.to_vec().into());
+        let found = (entry.revision, event_key(event.source(), event.event_id()));
+        same &= entry.correlation_id == &*walked.correlation_id && keys.next() == Some(found);
+    })?;
+    Ok(same)
+}
+
+fn event_defect(correlation_id: &[u8], body: &[u8]) -> Option<Defect> {
+    let unlimited = Limits {
+        event_bytes_max: usize::MAX,
+        event_lines_max: usize::MAX,
+        id_bytes_max: usize::MAX,
+        ..Limits::default()
+    };
+    match Event::parse(body.to_vec(), &unlimited) {
+        Ok(event) if event.correlation_id().as_bytes() == correlation_id => None,
+        Ok(event) => {
+            let what = format!("it is about order {}, its entry is not", event.correlation_id());
+            Some(Defect::Event(what))
+        }
+        Err(violations) => {
+            let violations: Vec<String> = violations.iter().map(ToString::to_string).collect();
+            Some(Defect::Event(violations.join("; ")))
+        }
+    }
+}
