@@ -55,15 +55,14 @@ impl Append {
 }
 
 fn print(appended: &wire::AppendResponse, output: Output) {
-    let outcomes = appended.outcomes.iter().map(|outcome| {
-        (outcome_word(outcome), outcome.receipt.clone().unwrap_or_default())
-    });
+    let outcomes = appended
+        .outcomes
+        .iter()
+        .map(|outcome| (outcome_word(outcome), outcome.receipt.clone().unwrap_or_default()));
     match output {
         Output::Table => {
-            let mut rows = table(
-                &["OUTCOME", "OFFSET", "REVISION", "RECORDED AT"],
-                &["OFFSET", "REVISION"],
-            );
+            let mut rows =
+                table(&["OUTCOME", "OFFSET", "REVISION", "RECORDED AT"], &["OFFSET", "REVISION"]);
             for (word, receipt) in outcomes {
                 let recorded_at = time_text(receipt.recorded_at.as_ref());
                 let numbers = [receipt.offset.to_string(), receipt.revision.to_string()];

@@ -7,14 +7,13 @@ use crate::ledger::OpenError;
 use crate::log::LogError;
 use crate::rpc::{Code, Status, error_details};
 
-/// Exit codes, as the contract lists them.
+/// How a command fails. Usage errors end with 2 before a command runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    Failed = 1,
-    Usage = 2,
-    NotFound = 3,
-    Conflict = 4,
-    Integrity = 5,
+    Failed,
+    NotFound,
+    Conflict,
+    Integrity,
 }
 
 /// Why a command failed.
@@ -47,21 +46,23 @@ impl Failure {
         for detail in self.details {
             eprintln!("  {detail}");
         }
-        match self.exit {
-            Exit::Failed => ExitCode::from(1),
-            Exit::Usage => ExitCode::from(2),
-            Exit::NotFound => ExitCode::from(3),
-            Exit::Conflict => ExitCode::from(4),
-            Exit::Integrity => ExitCode::from(5),
-        }
+        ExitCode::from(match self.exit {
+            Exit::Failed => 1,
+            Exit::NotFound => 3,
+            Exit::Conflict => 4,
+            Exit::Integrity => 5,
+        })
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         // Whoever read our output has seen enough.
-        let message =
-            if error.kind() == io::ErrorKind::BrokenPipe { String::new() } else { error.to_string() };
+        let message = if error.kind() == io::ErrorKind::BrokenPipe {
+            String::new()
+        } else {
+            error.to_string()
+        };
         Self::failed(message)
     }
 }
@@ -70,7 +71,11 @@ impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
         let exit = match error {
             OpenError::Log(LogError::Corrupt { .. }) => Exit::Integrity,
-            _ => Exit::Failed,
+            OpenError::Log(LogError::DiskFull | LogError::Io { .. })
+            | OpenError::Locked(_)
+            | OpenError::Format { .. }
+            | OpenError::Options(_)
+            | OpenError::View(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
@@ -78,11 +83,12 @@ impl From<OpenError> for Failure {
 
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        let exit = match status.code() {
-            Code::AlreadyExists | Code::FailedPrecondition => Exit::Conflict,
-            Code::NotFound => Exit::NotFound,
-            Code::DataLoss => Exit::Integrity,
-            _ => Exit::Failed,
+        let exit = if status.code() == Code::DataLoss {
+            Exit::Integrity
+        } else if [Code::AlreadyExists, Code::FailedPrecondition].contains(&status.code()) {
+            Exit::Conflict
+        } else {
+            Exit::Failed
         };
         Self::new(exit, status.message()).with_details(detail_lines(&status))
     }

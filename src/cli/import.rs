@@ -321,10 +321,10 @@ fn read(
                 return;
             }
         }
-        if let Some(bad) = bad {
-            if batches.blocking_send(Err(bad)).is_err() || on_error == OnError::Stop {
-                return;
-            }
+        if let Some(bad) = bad
+            && (batches.blocking_send(Err(bad)).is_err() || on_error == OnError::Stop)
+        {
+            return;
         }
     }
     if !batch.0.is_empty() {

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::failure::Failure;
-use crate::event::{Event, event_from_json};
+use crate::event::Event;
 use crate::limits::Limits;
 use crate::num::u64_from;
 
@@ -57,9 +57,10 @@ impl Lines {
         let raw: Box<dyn Read + Send> = if path.as_os_str() == "-" {
             Box::new(io::stdin())
         } else {
-            Box::new(File::open(path).map_err(|error| {
-                Failure::failed(format!("{}: {error}", path.display()))
-            })?)
+            Box::new(
+                File::open(path)
+                    .map_err(|error| Failure::failed(format!("{}: {error}", path.display())))?,
+            )
         };
         let mut raw = BufReader::with_capacity(256 * 1024, Counting(raw, read));
         let gzip = raw.fill_buf()?.starts_with(&GZIP_MAGIC);
@@ -73,11 +74,9 @@ impl Lines {
     }
 
     fn parse(&self, line: &str) -> Result<Bytes, Vec<String>> {
-        let text = |violations: Vec<crate::event::Violation>| {
-            violations.iter().map(ToString::to_string).collect::<Vec<_>>()
-        };
-        let body = event_from_json(line).map_err(text)?;
-        let event = Event::parse(body, &self.limits).map_err(text)?;
+        let event = Event::from_json(line, &self.limits);
+        let event = event
+            .map_err(|violations| violations.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         Ok(event.body().clone())
     }
 }

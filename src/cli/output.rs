@@ -27,7 +27,8 @@ pub(super) fn table(header: &[&str], right: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(header.iter().map(|name| {
-        let alignment = if right.contains(name) { CellAlignment::Right } else { CellAlignment::Left };
+        let alignment =
+            if right.contains(name) { CellAlignment::Right } else { CellAlignment::Left };
         Cell::new(name).set_alignment(alignment)
     }));
     for (index, name) in header.iter().enumerate() {
@@ -45,7 +46,7 @@ pub(super) fn print_table(table: &Table) {
     }
 }
 
-/// Text in bold on a terminal, where NO_COLOR is not set.
+/// Text in bold on a terminal, where `NO_COLOR` is not set.
 pub(super) fn bold(text: &str) -> String {
     if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         format!("\u{1b}[1m{text}\u{1b}[0m")
@@ -123,7 +124,10 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 1023, 1024, 1_572_864].map(bytes_text), ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"]);
+        assert_eq!(
+            [0, 1023, 1024, 1_572_864].map(bytes_text),
+            ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"]
+        );
         let hour = 3_600_000_000_000;
         assert_eq!(
             [5_000_000, 59_000_000_000, hour, 25 * hour].map(duration_text),

@@ -40,7 +40,7 @@ pub(super) struct Replay {
 enum Lines {
     /// A line for people
     Table,
-    /// A JSON object with offset, revision, recorded_at and the event
+    /// A JSON object with offset, revision, `recorded_at` and the event
     Json,
     /// The event alone, as `import` reads it
     Ndjson,

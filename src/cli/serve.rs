@@ -23,7 +23,12 @@ pub(super) struct Serve {
     #[arg(long, value_name = "DIR", env = "ORDER_LEDGER_LEDGER", default_value = DEFAULT_FOLDER)]
     ledger: PathBuf,
     /// The address to listen on; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", env = "ORDER_LEDGER_LISTEN", default_value = "127.0.0.1:7447")]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "ORDER_LEDGER_LISTEN",
+        default_value = "127.0.0.1:7447"
+    )]
     listen: SocketAddr,
     /// Put simulated orders into the ledger first, where it is empty
     #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "1000")]
@@ -51,8 +56,10 @@ impl Serve {
             println!();
             println!("try        order-ledger timeline {order} --server http://{address}");
             println!("           order-ledger replay --follow --server http://{address}");
-            println!("           (order-ledger is target/release/order-ledger, or `cargo run \
-                      --release --`)");
+            println!(
+                "           (order-ledger is target/release/order-ledger, or `cargo run \
+                      --release --`)"
+            );
         }
         let options = ServeOptions {
             shutdown_grace: Duration::from_secs(self.shutdown_grace),

@@ -24,7 +24,7 @@ pub(super) struct Target {
         conflicts_with = "server"
     )]
     ledger: PathBuf,
-    /// The address of a running server, as http://127.0.0.1:7447
+    /// The address of a running server, as `http://127.0.0.1:7447`
     #[arg(long, value_name = "URL", env = "ORDER_LEDGER_SERVER")]
     server: Option<String>,
 }
@@ -34,13 +34,10 @@ impl Target {
     pub(super) async fn connect(&self) -> Result<Client, Failure> {
         match &self.server {
             Some(url) => connect(url).await.map_err(|error| {
-                let mut message = format!("cannot connect to {url}: {error}");
-                let mut source = std::error::Error::source(&error);
-                while let Some(cause) = source {
-                    message.push_str(&format!(": {cause}"));
-                    source = cause.source();
-                }
-                Failure::failed(message)
+                let first: &dyn std::error::Error = &error;
+                let causes = std::iter::successors(Some(first), |cause| cause.source());
+                let causes: Vec<String> = causes.map(ToString::to_string).collect();
+                Failure::failed(format!("cannot connect to {url}: {}", causes.join(": ")))
             }),
             None => Ok(connect_local(Arc::new(Ledger::open(&self.ledger, Options::default())?))),
         }

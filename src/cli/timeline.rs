@@ -5,9 +5,7 @@ use prost_types::Timestamp;
 use serde_json::{Value as Json, json};
 
 use super::failure::{Exit, Failure};
-use super::output::{
-    Output, bold, duration_text, print_table, recorded_json, table, time_text,
-};
+use super::output::{Output, bold, duration_text, print_table, recorded_json, table, time_text};
 use super::target::Target;
 use crate::event::{Event, event_to_json};
 use crate::rpc::wire;
@@ -27,6 +25,7 @@ pub(super) struct Timeline {
 
 /// Which state of the ledger a question is about.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the flags")]
 pub(super) struct AsOfArguments {
     /// Only what had occurred by this time, by the sources' clocks (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = parse_time)]

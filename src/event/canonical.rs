@@ -64,12 +64,20 @@ fn put_field(out: &mut Vec<u8>, field: &Field, values: &[Value<'_>]) {
             put_varint_field(&mut inner, 2, u64::from(parts.1.cast_unsigned()));
             put_bytes_field(out, field.number, &inner);
         }
-        _ if field.repeated => {
-            for value in values {
-                put_repeated(out, field, value);
+        Kind::Bool
+        | Kind::Int { .. }
+        | Kind::ZigZag { .. }
+        | Kind::Enum(_)
+        | Kind::Text(_)
+        | Kind::Bytes => {
+            if field.repeated {
+                for value in values {
+                    put_repeated(out, field, value);
+                }
+            } else {
+                put_last(out, field, values);
             }
         }
-        _ => put_last(out, field, values),
     }
 }
 

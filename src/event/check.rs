@@ -46,10 +46,10 @@ impl Path<'_> {
             text.push('.');
         }
         text.push_str(self.name);
-        if let Some(index) = self.index {
-            text.push_str(&format!("[{index}]"));
+        match self.index {
+            Some(index) => format!("{text}[{index}]"),
+            None => text,
         }
-        text
     }
 }
 

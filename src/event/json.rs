@@ -22,35 +22,24 @@ const UTC_OFFSET_MINUTES: &str = "utc_offset_minutes";
 /// The largest offset that RFC 3339 can say.
 const TEXT_OFFSET_MINUTES_MAX: i64 = 23 * 60 + 59;
 
-/// An event's protobuf bytes from its JSON.
-///
-/// The bytes still have to be parsed: this finds what is wrong with the JSON, not what is wrong with
-/// the event.
-///
-/// # Errors
-/// Every name that is not known and every value of the wrong form.
-///
-/// ```
-/// use order_ledger::{Event, Limits, event_from_json, event_to_json};
-///
-/// let line = r#"{"correlation_id":"erp/1","source":"wms:dc3","event_id":"p-1","type":"pick.confirmed","occurred_at":"2026-03-28T14:05:00+01:00","lines":[{"line_id":"10","quantity":"2.5"}]}"#;
-/// let event = Event::parse(event_from_json(line)?, &Limits::default())?;
-/// assert_eq!(event_to_json(event.body()).to_string(), line);
-///
-/// let violations = event_from_json(r#"{"sauce": "wms", "lines": [{"quantity": true}]}"#).unwrap_err();
-/// assert_eq!(violations.len(), 2);
-/// # Ok::<(), Vec<order_ledger::Violation>>(())
-/// ```
-pub fn event_from_json(text: &str) -> Result<Bytes, Vec<Violation>> {
-    let json: Json = serde_json::from_str(text)
-        .map_err(|error| vec![Violation::new("", format!("not JSON: {error}"))])?;
+/// An event's protobuf bytes from its JSON, as far as it can be said in them, and every name that is
+/// not known and every value of the wrong form.
+pub(super) fn encode(text: &str) -> (Bytes, Vec<Violation>) {
+    let json: Json = match serde_json::from_str(text) {
+        Ok(json) => json,
+        Err(error) => {
+            return (Bytes::new(), vec![Violation::new("", format!("not JSON: {error}"))]);
+        }
+    };
     let mut encoder = Encoder { violations: Vec::new() };
-    let mut out = Vec::with_capacity(text.len());
-    match with_offset(json) {
-        Ok(json) => encoder.message(&mut out, schema().event(), &json, ""),
-        Err(violation) => encoder.violations.push(violation),
-    }
-    if encoder.violations.is_empty() { Ok(out.into()) } else { Err(encoder.violations) }
+    let out = match with_offset(json) {
+        Ok(json) => encoder.message(schema().event(), &json, ""),
+        Err(violation) => {
+            encoder.violations.push(violation);
+            Vec::new()
+        }
+    };
+    (out.into(), encoder.violations)
 }
 
 /// An event's JSON from its protobuf bytes, fields in the order of the proto.
@@ -98,9 +87,11 @@ impl Encoder {
         self.violations.push(Violation::new(path, description));
     }
 
-    fn message(&mut self, out: &mut Vec<u8>, message: &Message, json: &Json, path: &str) {
+    fn message(&mut self, message: &Message, json: &Json, path: &str) -> Vec<u8> {
+        let mut out = Vec::new();
         let Some(object) = json.as_object() else {
-            return self.violation(path, "not an object");
+            self.violation(path, "not an object");
+            return out;
         };
         for (name, value) in object {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -110,39 +101,43 @@ impl Encoder {
                     None => self.violation(&path, "not hexadecimal text"),
                 }
             } else if let Some(field) = message.field_named(name) {
-                self.field(out, field, value, &path);
+                out.extend(self.field(field, value, &path));
             } else {
                 let known: Vec<_> = message.fields.iter().map(|field| &*field.name).collect();
                 let what = format!("no such field; allowed are {}", known.join(", "));
                 self.violation(&path, what);
             }
         }
+        out
     }
 
-    fn field(&mut self, out: &mut Vec<u8>, field: &Field, value: &Json, path: &str) {
+    fn field(&mut self, field: &Field, value: &Json, path: &str) -> Vec<u8> {
+        let mut out = Vec::new();
         if value.is_null() {
-            return;
+            return out;
         }
         if field.kind == Kind::TextMap {
-            return self.map(out, field.number, value, path);
+            return self.map(field.number, value, path);
         }
         if !field.repeated {
-            return self.single(out, field, value, path);
+            self.single(&mut out, field, (value, path));
+            return out;
         }
         let Some(values) = value.as_array() else {
-            return self.violation(path, "not an array");
+            self.violation(path, "not an array");
+            return out;
         };
         for (index, value) in values.iter().enumerate() {
-            self.single(out, field, value, &format!("{path}[{index}]"));
+            self.single(&mut out, field, (value, &format!("{path}[{index}]")));
         }
+        out
     }
 
-    fn single(&mut self, out: &mut Vec<u8>, field: &Field, value: &Json, path: &str) {
+    fn single(&mut self, out: &mut Vec<u8>, field: &Field, (value, path): (&Json, &str)) {
         let number = field.number;
         match field.kind {
             Kind::Message(index) => {
-                let mut inner = Vec::new();
-                self.message(&mut inner, schema().message(index), value, path);
+                let inner = self.message(schema().message(index), value, path);
                 put_bytes_field(out, number, &inner);
             }
             Kind::Bool => match value.as_bool() {
@@ -174,9 +169,11 @@ impl Encoder {
         }
     }
 
-    fn map(&mut self, out: &mut Vec<u8>, number: u32, value: &Json, path: &str) {
+    fn map(&mut self, number: u32, value: &Json, path: &str) -> Vec<u8> {
+        let mut out = Vec::new();
         let Some(object) = value.as_object() else {
-            return self.violation(path, "not an object");
+            self.violation(path, "not an object");
+            return out;
         };
         for (key, value) in object {
             let Some(value) = value.as_str() else {
@@ -186,8 +183,9 @@ impl Encoder {
             let mut entry = Vec::new();
             put_bytes_field(&mut entry, 1, key.as_bytes());
             put_bytes_field(&mut entry, 2, value.as_bytes());
-            put_bytes_field(out, number, &entry);
+            put_bytes_field(&mut out, number, &entry);
         }
+        out
     }
 }
 
@@ -213,7 +211,8 @@ fn integer(kind: Kind, value: &Json) -> Result<u64, String> {
 fn enum_number(words: &super::schema::Enum, value: &Json) -> Result<u64, String> {
     let number = match value {
         Json::String(word) => words.number(word),
-        other => other.as_i64().and_then(|number| i32::try_from(number).ok()),
+        Json::Number(number) => number.as_i64().and_then(|number| i32::try_from(number).ok()),
+        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
     };
     let number = number.ok_or_else(|| {
         let allowed: Vec<_> = words.words.iter().map(|(_, word)| word.as_str()).collect();
@@ -311,7 +310,6 @@ fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
         (Kind::Int { min, .. }, Value::Varint(number)) if min < 0 => {
             Json::Number(Number::from(number.cast_signed()))
         }
-        (Kind::Int { .. }, Value::Varint(number)) => Json::Number(Number::from(number)),
         (Kind::ZigZag { .. }, Value::Varint(number)) => {
             Json::Number(Number::from(zigzag_decoded(number)))
         }
@@ -385,11 +383,15 @@ pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::super::cursor::put_varint;
     use super::*;
-    use crate::limits::Limits;
 
     fn round_trip(line: &str) -> String {
         let bytes = event_from_json(line).unwrap();
         event_to_json(&bytes).to_string()
+    }
+
+    fn event_from_json(line: &str) -> Result<Bytes, Vec<Violation>> {
+        let (bytes, violations) = encode(line);
+        if violations.is_empty() { Ok(bytes) } else { Err(violations) }
     }
 
     #[test]
@@ -431,13 +433,5 @@ mod tests {
         let violations = event_from_json(line).unwrap_err();
         let fields: Vec<_> = violations.iter().map(|one| one.field.as_str()).collect();
         assert_eq!(fields, ["lines[1].quantitty", "occurred_at", "type", "occurred_at_precision"]);
-    }
-
-    #[test]
-    fn an_event_of_json_passes_the_rules() {
-        let line = r#"{"correlation_id":"erp/1","source":"s","event_id":"e","type":"t"}"#;
-        let event =
-            crate::Event::parse(event_from_json(line).unwrap(), &Limits::default()).unwrap();
-        assert_eq!(event.event_type(), "t");
     }
 }

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use prost::Message as _;
 
 pub use catalogue::{EVENT_TYPES, EventType, Group, event_type};
-pub use json::{event_from_json, event_to_json};
+pub use json::event_to_json;
 pub(crate) use json::{from_hex, to_hex};
 pub use recorded::RecordedEvent;
 pub use violation::Violation;
@@ -107,6 +107,37 @@ impl Event {
         let envelope = Envelope::of(&body);
         envelope.check_required(&body, &mut violations);
         if violations.is_empty() { Ok(Self { body, envelope }) } else { Err(violations) }
+    }
+
+    /// An event from its JSON: names as in the proto, times as RFC 3339 with offset, quantities as
+    /// decimal text, enum values as lower-case words, bytes in hexadecimal.
+    ///
+    /// ```
+    /// use order_ledger::{Event, Limits, event_to_json};
+    ///
+    /// let line = r#"{"correlation_id":"erp/1","source":"wms:dc3","event_id":"p-1","type":"pick.confirmed","occurred_at":"2026-03-28T14:05:00+01:00","lines":[{"line_id":"10","quantity":"2.5"}]}"#;
+    /// let event = Event::from_json(line, &Limits::default())?;
+    /// assert_eq!(event_to_json(event.body()).to_string(), line);
+    ///
+    /// let wrong = r#"{"type": "pick.confirmed", "sauce": "wms", "lines": [{"quantity": true}]}"#;
+    /// let violations = Event::from_json(wrong, &Limits::default()).unwrap_err();
+    /// assert_eq!(violations.len(), 5, "two of the JSON, and three missing ids");
+    /// # Ok::<(), Vec<order_ledger::Violation>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Every name that is not known, every value of the wrong form, and every rule that the event
+    /// breaks.
+    pub fn from_json(text: &str, limits: &Limits) -> Result<Self, Vec<Violation>> {
+        let (body, mut violations) = json::encode(text);
+        let is_json = violations.iter().all(|violation| !violation.field.is_empty());
+        match Self::parse(body, limits) {
+            Ok(event) if violations.is_empty() => return Ok(event),
+            // Of what is no JSON at all, nothing more can be said.
+            Err(broken) if is_json => violations.extend(broken),
+            Ok(_) | Err(_) => {}
+        }
+        Err(violations)
     }
 
     /// An event that the ledger has stored, which was valid when it was appended.

@@ -129,7 +129,7 @@ impl Admission {
         if findings.iter().any(|finding| matches!(finding, Finding::New)) {
             self.check_expectations(&batch)?;
         }
-        Ok(self.apply(batch, findings))
+        Ok(self.apply(&batch, &findings))
     }
 
     fn ensure_known(
@@ -218,13 +218,13 @@ impl Admission {
         if wrong.is_empty() { Ok(()) } else { Err(AppendError::WrongRevision(wrong)) }
     }
 
-    fn apply(&mut self, batch: Prepared, findings: Vec<Finding>) -> Vec<Outcome> {
+    fn apply(&mut self, batch: &Prepared, findings: &[Finding]) -> Vec<Outcome> {
         let mut outcomes: Vec<Outcome> = Vec::with_capacity(findings.len());
-        for (event, finding) in batch.events.into_iter().zip(findings) {
+        for (event, finding) in batch.events.iter().zip(findings) {
             let outcome = match finding {
-                Finding::Duplicate(receipt) => Outcome::Duplicate(receipt),
+                Finding::Duplicate(receipt) => Outcome::Duplicate(*receipt),
                 Finding::SameAs(earlier) => {
-                    let receipt = outcomes.get(earlier).map_or(NO_RECEIPT, |one| *one.receipt());
+                    let receipt = outcomes.get(*earlier).map_or(NO_RECEIPT, |one| *one.receipt());
                     Outcome::Duplicate(receipt)
                 }
                 Finding::New | Finding::Reused(_) => {
@@ -238,7 +238,7 @@ impl Admission {
     }
 
     /// Makes an event the next entry of the block.
-    fn seal(&mut self, event: PreparedEvent, order: Hash) -> Receipt {
+    fn seal(&mut self, event: &PreparedEvent, order: Hash) -> Receipt {
         let offset = self.begin.offset + u64_from(self.pending.len());
         let recorded_at = self.recorded_at;
         let correlation_id = event.event.correlation_id_bytes();

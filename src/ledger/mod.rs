@@ -23,7 +23,7 @@ use tokio::sync::{oneshot, watch};
 
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
-pub use query::{AsOf, Sizes, Timeline, TimelineQuery, TimelineRow};
+pub use query::{AsOf, Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub use replay::{Chunk, Follow, Replay};
 pub use verify::{VerifyReport, VerifyStep, verify};
 pub use wait::Pending;
@@ -79,13 +79,13 @@ pub struct Ledger {
     reader: LogReader,
     limits: Limits,
     block_len_max: usize,
-    ledger_id: String,
+    id: String,
     _lock: Box<dyn fmt::Debug + Send + Sync>,
 }
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ledger").field("id", &self.ledger_id).finish_non_exhaustive()
+        f.debug_struct("Ledger").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
@@ -102,7 +102,7 @@ impl Ledger {
     /// Which ledger this is: 32 hexadecimal digits.
     #[must_use]
     pub fn id(&self) -> &str {
-        &self.ledger_id
+        &self.id
     }
 
     /// The limits that the ledger was opened with.

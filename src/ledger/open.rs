@@ -15,7 +15,9 @@ use super::queue::Queue;
 use super::writer::{Head, Writer};
 use super::{Ledger, Options};
 use crate::event::to_hex;
-use crate::log::{Disk, LogError, LogFolder, LogReader, Point, read_file, write_file};
+use crate::log::{
+    Disk, LogError, LogFolder, LogReader, Point, is_segment_name, read_file, write_file,
+};
 use crate::view::{Indexer, Views};
 
 const FORMAT: &str = "order-ledger format 1\n";
@@ -47,8 +49,12 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
     disk.create_dir(folder).map_err(io)?;
     let lock = lock(&*disk, folder)?;
     let ledger_id = identify(&*disk, folder)?;
-    let log =
-        LogFolder::open(Arc::clone(&disk), &folder.join(Place::LOG_FOLDER), ledger_id, segment_bytes)?;
+    let log = LogFolder::open(
+        Arc::clone(&disk),
+        &folder.join(Place::LOG_FOLDER),
+        ledger_id,
+        segment_bytes,
+    )?;
     let reader = log.reader();
     let (views, checkpoint) =
         Views::open(disk, folder.join(Place::VIEWS_FILE), reader.clone(), ledger_id)?;
@@ -96,7 +102,7 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
         reader,
         limits,
         block_len_max,
-        ledger_id: to_hex(&ledger_id),
+        id: to_hex(&ledger_id),
         _lock: lock,
     })
 }
@@ -106,9 +112,12 @@ pub(super) fn lock(
     disk: &dyn Disk,
     folder: &Path,
 ) -> Result<Box<dyn std::fmt::Debug + Send + Sync>, OpenError> {
-    disk.lock(&folder.join(Place::LOCK_FILE)).map_err(|error| match error.kind() {
-        io::ErrorKind::WouldBlock => OpenError::Locked(folder.to_owned()),
-        _ => LogError::io(folder, error).into(),
+    disk.lock(&folder.join(Place::LOCK_FILE)).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            OpenError::Locked(folder.to_owned())
+        } else {
+            LogError::io(folder, error).into()
+        }
     })
 }
 
@@ -139,7 +148,7 @@ fn found_new(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
     let io = |error| OpenError::Log(LogError::io(folder, error));
     let log = folder.join(Place::LOG_FOLDER);
     disk.create_dir(&log).map_err(io)?;
-    if disk.list(&log).map_err(io)?.iter().any(|name| name.ends_with(".seg")) {
+    if disk.list(&log).map_err(io)?.iter().any(|name| is_segment_name(name)) {
         return Err(OpenError::Format {
             path: folder.join(Place::FORMAT_FILE),
             found: "no such file, but log segments".to_owned(),

@@ -68,6 +68,17 @@ pub struct TimelineRow {
     pub late_ns: u64,
 }
 
+/// An order at a basis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Order {
+    /// What its events say.
+    pub summary: OrderSummary,
+    /// The number of its events at the basis; 0 for an unknown order.
+    pub revision: u64,
+    /// The head that the answer reflects.
+    pub basis: u64,
+}
+
 /// How large a ledger is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
@@ -114,16 +125,15 @@ impl Ledger {
         Ok(Timeline { rows, has_more, revision, basis })
     }
 
-    /// An order in short, folded from its events; also its revision and the basis.
-    pub(crate) fn get_order(
-        &self,
-        correlation_id: &str,
-        as_of: AsOf,
-    ) -> Result<(OrderSummary, u64, u64), QueryError> {
+    /// An order in short, folded from its events.
+    ///
+    /// # Errors
+    /// [`QueryError::BeyondHead`], and where log or views cannot be read.
+    pub fn get_order(&self, correlation_id: &str, as_of: AsOf) -> Result<Order, QueryError> {
         let (basis, mut recorded) = self.events_of(correlation_id, as_of)?;
         let revision = u64_from(recorded.len());
         recorded.retain(|recorded| as_of.includes(recorded));
-        Ok((fold(recorded), revision, basis))
+        Ok(Order { summary: fold(recorded), revision, basis })
     }
 
     /// Whether an event is in the ledger: its receipt, and the basis of this answer.

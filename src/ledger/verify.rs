@@ -60,10 +60,7 @@ pub struct VerifyStep {
 /// # Errors
 /// Where another process has the ledger open, or it cannot be read at all. Damage is not an error
 /// but a defect in the report.
-pub fn verify(
-    folder: &Path,
-    progress: impl FnMut(VerifyStep),
-) -> Result<VerifyReport, OpenError> {
+pub fn verify(folder: &Path, progress: impl FnMut(VerifyStep)) -> Result<VerifyReport, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
     let _lock = open::lock(&*disk, folder)?;
     let ledger_id = open::identify(&*disk, folder)?;
@@ -88,7 +85,13 @@ pub fn verify(
         Some(Ok((_, checkpoint))) => checkpoint.end.offset,
         _ => 0,
     };
-    let mut run = Verify { report: VerifyReport::default(), orders: OrderMap::default(), checkpoint, progress, newest: 0 };
+    let mut run = Verify {
+        report: VerifyReport::default(),
+        orders: OrderMap::default(),
+        checkpoint,
+        progress,
+        newest: 0,
+    };
     run.log(&log)?;
     match views {
         Some(Ok((views, checkpoint))) => run.views(views, checkpoint.order_count),
@@ -135,7 +138,7 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
             let (what, total) = ("log segments", u64_from(segments.len()));
             (self.progress)(VerifyStep { what, done: u64_from(index), total });
             let name = format!("segment {:020}.seg", segment.first_offset);
-            let walked = log.walk(segment, |placed| self.entry(&name, &placed))?;
+            let walked = LogFolder::walk(segment, |placed| self.entry(&name, &placed))?;
             self.report.log_bytes += u64_from(walked.position);
             match (walked.defect, segments.get(index + 1)) {
                 (Some((defect, true)), None) => self.note(format!(
@@ -212,7 +215,9 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
                 Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
             }
         }
-        defects.into_iter().for_each(|defect| self.defect(defect));
+        for defect in defects {
+            self.defect(defect);
+        }
     }
 }
 

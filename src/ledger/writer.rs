@@ -138,7 +138,9 @@ impl Writer {
     fn next_segment(&mut self) -> Result<(), AppendError> {
         self.log.next_segment().map_err(|error| match error {
             LogError::DiskFull => AppendError::DiskFull,
-            error => AppendError::Poisoned(self.poison(&error)),
+            LogError::Corrupt { .. } | LogError::Io { .. } => {
+                AppendError::Poisoned(self.poison(&error))
+            }
         })?;
         self.admission.place_block(self.log.end());
         Ok(())

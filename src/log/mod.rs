@@ -26,7 +26,7 @@ use format::BLOCK_HEADER_LEN;
 pub(crate) use format::{BLOCK_ALIGNMENT, BlockBuilder, EntryRef, KIND_EVENT, entry_len};
 pub(crate) use leaf::{Leaf, NO_PREVIOUS, body_hash, order_hash};
 pub(crate) use reader::{Blocks, LogReader};
-pub(crate) use segments::Segment;
+pub(crate) use segments::{Segment, is_segment_name};
 pub(crate) use writer::{LogFolder, LogWriter};
 
 /// A place between blocks: the offset that the next entry has, and its position in the segment that

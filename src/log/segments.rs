@@ -34,6 +34,11 @@ pub(crate) fn segment_name(first_offset: u64) -> String {
     format!("{first_offset:0NAME_DIGITS$}{SUFFIX}")
 }
 
+/// Whether a file name is that of a segment.
+pub(crate) fn is_segment_name(name: &str) -> bool {
+    first_offset_of(name).is_some()
+}
+
 fn first_offset_of(name: &str) -> Option<u64> {
     let digits = name.strip_suffix(SUFFIX)?;
     (digits.len() == NAME_DIGITS).then(|| digits.parse().ok()).flatten()

@@ -53,7 +53,6 @@ impl LogFolder {
 
     /// Reads a whole segment and judges it; changes nothing.
     pub(crate) fn walk(
-        &self,
         segment: &Segment,
         mut each: impl FnMut(Placed<'_>),
     ) -> Result<Walked, LogError> {
@@ -86,13 +85,12 @@ impl LogFolder {
                 end.position = FIRST_BLOCK_POSITION;
             }
             let next = tail.get(index + 1).map(|next| next.first_offset);
-            end = self.recover_segment(segment, (end, next), &mut each)?;
+            end = Self::recover_segment(segment, (end, next), &mut each)?;
         }
         self.into_writer(end)
     }
 
     fn recover_segment(
-        &self,
         segment: &Segment,
         (from, next): (Point, Option<u64>),
         each: &mut impl FnMut(Placed<'_>),

@@ -13,7 +13,7 @@ use super::explain::explain;
 use super::service::Shutdown;
 use super::status::{IntoStatus as _, class_of, invalid, status};
 use super::wire;
-use crate::ledger::{FailureClass, Ledger, Pending};
+use crate::ledger::{AppendError, FailureClass, Ledger, Pending};
 
 /// Batches of more events are prepared on a thread that may take its time.
 const INLINE_EVENTS_MAX: usize = 16;
@@ -26,7 +26,7 @@ pub(super) async fn append(
     request: wire::AppendRequest,
 ) -> Result<wire::AppendResponse, Status> {
     let appended = submit(ledger, request).await?.await;
-    Ok(append_response(appended.map_err(|error| error.into_status())?))
+    Ok(append_response(&appended.map_err(AppendError::into_status)?))
 }
 
 /// Validates a batch, looks up its orders and sends it to the writer.
@@ -43,7 +43,7 @@ async fn submit(ledger: &Arc<Ledger>, request: wire::AppendRequest) -> Result<Pe
 
 fn submit_now(ledger: &Ledger, request: wire::AppendRequest) -> Result<Pending, Status> {
     let batch = batch(request, ledger.limits()).map_err(invalid)?;
-    ledger.submit(batch).map_err(|error| error.into_status())
+    ledger.submit(batch).map_err(AppendError::into_status)
 }
 
 /// A request of a stream, on its way through the writer.
@@ -89,7 +89,7 @@ pub(super) fn append_stream(
 }
 
 fn shutting_down() -> Status {
-    crate::ledger::AppendError::Closed.into_status()
+    AppendError::Closed.into_status()
 }
 
 fn explained(error: Status) -> Status {
@@ -112,7 +112,7 @@ impl Stream for Answers {
         };
         let result = match submitted {
             Ok(pending) => match ready!(Pin::new(pending).poll(context)) {
-                Ok(appended) => Ok(append_response(appended)),
+                Ok(appended) => Ok(append_response(&appended)),
                 Err(error) => Err(error.into_status()),
             },
             Err(status) => Err(status.clone()),

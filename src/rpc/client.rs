@@ -18,6 +18,8 @@ use crate::ledger::Ledger;
     clippy::all,
     clippy::pedantic,
     clippy::as_conversions,
+    clippy::allow_attributes_without_reason,
+    unreachable_pub,
     reason = "generated from proto/, which has the comments"
 )]
 mod generated {
@@ -37,9 +39,7 @@ pub(crate) type Client =
     StoredClient<BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>>;
 
 /// Connects to a server, `http://host:port`.
-pub(crate) async fn connect(
-    url: &str,
-) -> Result<Client, tonic::transport::Error> {
+pub(crate) async fn connect(url: &str) -> Result<Client, tonic::transport::Error> {
     let channel = tonic::transport::Endpoint::from_shared(url.to_owned())?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -49,7 +49,7 @@ pub(super) fn batch(
     Ok(batch)
 }
 
-pub(super) fn append_response(appended: Appended) -> wire::AppendResponse {
+pub(super) fn append_response(appended: &Appended) -> wire::AppendResponse {
     let outcomes = appended.outcomes.iter().map(|outcome| wire::EventOutcome {
         outcome: match outcome {
             Outcome::Appended(_) => wire::AppendOutcome::Appended.into(),

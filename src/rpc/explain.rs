@@ -69,7 +69,22 @@ pub(super) fn explain(bare: &Status) -> Status {
             "UNKNOWN_METHOD",
             format!("no such method; server reflection lists those there are. {message}"),
         ),
-        code => (code, "TRANSPORT", message.to_owned()),
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::DeadlineExceeded
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::ResourceExhausted
+        | Code::FailedPrecondition
+        | Code::Aborted
+        | Code::OutOfRange
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss
+        | Code::Unauthenticated => (bare.code(), "TRANSPORT", message.to_owned()),
     };
     status(code, reason, FailureClass::Refused, message)
 }

@@ -29,7 +29,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     let answer = answer.map_err(|error| {
         status(Code::Internal, "INTERNAL", FailureClass::Refused, error.to_string())
     })?;
-    answer.map_err(|error| error.into_status())
+    answer.map_err(QueryError::into_status)
 }
 
 /// Waits for the head that a basis asks for.
@@ -72,9 +72,9 @@ pub(super) async fn get_order(
     reach(ledger, request.basis.as_ref()).await?;
     let id = request.correlation_id;
     blocking(ledger, move |ledger| {
-        let (summary, revision, basis) = ledger.get_order(&id, as_of)?;
-        let order = Some(order(id, revision, &summary));
-        Ok(wire::GetOrderResponse { order, basis })
+        let found = ledger.get_order(&id, as_of)?;
+        let order = Some(order(id, found.revision, &found.summary));
+        Ok(wire::GetOrderResponse { order, basis: found.basis })
     })
     .await
 }

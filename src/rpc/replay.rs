@@ -142,19 +142,19 @@ impl Stream {
 
     /// Reads the next chunk and encodes it, on a thread that may wait for the disk.
     async fn read(&mut self) -> Result<Vec<bytes::Bytes>, End> {
-        let mut reading = self.replay.clone();
+        let mut replay = self.replay.clone();
         let mut encoder = std::mem::take(&mut self.encoder);
         let left = self.left;
         let read = tokio::task::spawn_blocking(move || {
-            let encoded = encode_next(&mut reading, &mut encoder, left);
-            (reading, encoder, encoded)
+            let chunks = encode_next(&mut replay, &mut encoder, left);
+            (replay, encoder, chunks)
         });
-        let (reading, encoder, encoded) = read.await.map_err(|error| {
+        let (replay, encoder, chunks) = read.await.map_err(|error| {
             let message = error.to_string();
             End::Failed(status(Code::Internal, "INTERNAL", FailureClass::Refused, message))
         })?;
-        (self.replay, self.encoder) = (reading, encoder);
-        let (chunks, count) = encoded.map_err(|error| End::Failed(error.into_status()))?;
+        (self.replay, self.encoder) = (replay, encoder);
+        let (chunks, count) = chunks.map_err(|error| End::Failed(error.into_status()))?;
         self.left -= count;
         Ok(chunks)
     }

@@ -79,9 +79,9 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let (begin, begun) = watch::channel(false);
+    let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
-    let service = Service::new(Arc::clone(&ledger), Shutdown::watching(begun.clone()));
+    let service = Service::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
@@ -90,7 +90,7 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let mut ending = Shutdown::watching(begun.clone());
+    let mut no_more_calls = Shutdown::watching(ending.clone());
     let server = Server::builder()
         .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -105,30 +105,30 @@ pub async fn serve(
         .add_service(reflection().build_v1alpha()?)
         .add_service(service)
         .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
-            ending.begun().await;
+            no_more_calls.begun().await;
         });
     let watch_health = async {
-        let mut ending = Shutdown::watching(begun);
+        let mut shutdown = Shutdown::watching(ending);
         loop {
-            if ledger.takes_appends() && !ending.has_begun() {
+            if ledger.takes_appends() && !shutdown.has_begun() {
                 health.set_serving::<LedgerServiceServer<Service>>().await;
             } else {
                 health.set_not_serving::<LedgerServiceServer<Service>>().await;
             }
             tokio::select! {
                 () = tokio::time::sleep(HEALTH_INTERVAL) => {}
-                () = ending.begun() => tokio::time::sleep(HEALTH_INTERVAL).await,
+                () = shutdown.begun() => tokio::time::sleep(HEALTH_INTERVAL).await,
             }
         }
     };
     let end_by_force = async {
         shutdown.await;
-        let _ = begin.send(true);
+        let _ = end.send(true);
         tokio::time::sleep(options.shutdown_grace).await;
         tracing::warn!("calls were still open after the grace time; cutting them off");
     };
     tokio::select! {
-        served = server => Ok(served?),
+        end = server => Ok(end?),
         () = end_by_force => Ok(()),
         () = watch_health => Ok(()),
     }

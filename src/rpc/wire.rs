@@ -7,6 +7,7 @@
     clippy::all,
     clippy::pedantic,
     clippy::as_conversions,
+    clippy::allow_attributes_without_reason,
     reason = "generated from proto/, which has the comments"
 )]
 

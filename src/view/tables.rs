@@ -304,10 +304,13 @@ impl From<Failure> for ViewError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Row(damage) => Self::Damaged(damage.to_string()),
-            Failure::Database(error) => match *error {
-                redb::Error::Corrupted(what) => Self::Damaged(what),
-                other => Self::Io(other.to_string()),
-            },
+            Failure::Database(error) => {
+                if let redb::Error::Corrupted(what) = *error {
+                    Self::Damaged(what)
+                } else {
+                    Self::Io(error.to_string())
+                }
+            }
         }
     }
 }

@@ -208,8 +208,7 @@ impl Generation {
 
 /// The mark of the block that an entry begins; `None` for entries that do not begin one.
 pub(super) fn mark_of(placed: &Placed<'_>) -> Option<Mark> {
-    placed.begins_block().then(|| Mark {
-        point: Point { offset: placed.entry.offset, position: placed.block_position },
-        recorded_at: placed.entry.recorded_at,
-    })
+    let point = Point { offset: placed.entry.offset, position: placed.block_position };
+    let mark = Mark { point, recorded_at: placed.entry.recorded_at };
+    placed.begins_block().then_some(mark)
 }

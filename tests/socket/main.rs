@@ -1,0 +1,26 @@
+//! The service over a real socket: every method, every refusal, and what the wire does to them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that is surprised fails"
+)]
+
+mod append;
+mod append_stream;
+mod basis;
+mod disk;
+mod doubt;
+mod follow;
+mod garbage;
+mod operations;
+mod order;
+mod overload;
+mod raw;
+mod refusals;
+mod replay;
+mod shutdown;
+mod support;
+mod timeline;
+mod unknown_fields;
