@@ -21,7 +21,7 @@ BLOCK_HEADER = struct.Struct("<IHHQQII")
 ENTRY_HEADER = struct.Struct("<IIBBHQQ32s")
 LEAF = struct.Struct("<BBQqQ32s32s32s32s")
 NAME = re.compile(r"[0-9]{20}\.seg")
-VERSION_AND_FLAGS = re.compile(rb"\x01\0\0\0")
+VERSION_BYTES = re.compile(rb"\x01\0")
 VERSION, KIND_EVENT, ALIGNMENT, SECTOR = 1, 1, 8, 512
 NO_HASH = bytes(32)
 
@@ -52,28 +52,30 @@ def expect(good: bool, what: str, otherwise: type[Defect] = Defect) -> None:
 
 def check_segment_header(data: bytes, ledger_id: str, name: str) -> None:
     expect(len(data) >= SEGMENT_HEADER.size, "the file ends inside of its header")
-    magic, version, _, id_bytes, first_offset, capacity, _, crc = SEGMENT_HEADER.unpack_from(data)
+    magic, version, zeros, id_bytes, *numbers, more, crc = SEGMENT_HEADER.unpack_from(data)
+    first_offset, capacity = numbers
     expect(magic == b"ORDLEDGR", "this is no segment: the magic is wrong")
     expect(crc == crc32(data[:60]), "segment header: the CRC does not match")
     expect(version == VERSION, f"segment header: version {version} is not known")
+    expect(not any(zeros + more), "segment header: reserved bytes are not zero")
     expect(id_bytes.hex() == ledger_id, "the segment belongs to another ledger")
     expect(name == f"{first_offset:020}.seg", f"first offset {first_offset} under this name")
     expect(capacity == len(data), f"the file has {len(data)} bytes, its header says {capacity}")
 
 
-def read_block_header(data: bytes, at: int) -> tuple[int, int, int, int]:
-    """Length, first offset, recorded at, entry count."""
+def read_block_header(data: bytes, at: int) -> tuple[int, int, int, int, int]:
+    """Length, zero pieces, first offset, recorded at, entry count."""
     expect(at + BLOCK_HEADER.size <= len(data), "block header: no room for it")
-    length, version, flags, *rest, crc = BLOCK_HEADER.unpack_from(data, at)
+    length, version, *rest, crc = BLOCK_HEADER.unpack_from(data, at)
     expect(crc == crc32(data[at : at + 28]), "block header: the CRC does not match")
-    expect((version, flags) == (VERSION, 0), f"block: version {version}, flags {flags}", Unknown)
+    expect(version == VERSION, f"block: version {version}", Unknown)
     expect(length > BLOCK_HEADER.size and length % ALIGNMENT == 0, f"block of {length} bytes")
     return length, *rest
 
 
 def read_block(data: bytes, at: int) -> tuple[int, int, list[Entry]]:
     """Length, recorded at and entries of a block, verified whole."""
-    length, first_offset, recorded_at, entry_count = read_block_header(data, at)
+    length, _, first_offset, recorded_at, entry_count = read_block_header(data, at)
     end, position = at + length, at + BLOCK_HEADER.size
     expect(end <= len(data), "block header: the block leads out of its segment")
     expect(0 < entry_count < (1 << 64) - first_offset, f"block header: {entry_count} entries")
@@ -104,16 +106,20 @@ def read_entry(data: bytes, at: int, block_end: int, offset: int) -> tuple[Entry
 
 def is_torn(data: bytes, at: int) -> bool:
     """Whether the bad block at a position was never written whole."""
-    end = at + BLOCK_HEADER.size
+    end, by_nature = at + BLOCK_HEADER.size, 0
     with suppress(Defect):
-        end = min(at + read_block_header(data, at)[0], len(data))
+        length, by_nature, *_ = read_block_header(data, at)
+        end = min(at + length, len(data))
     cuts = [at, *range((at // SECTOR + 1) * SECTOR, end, SECTOR), end]
-    return any(not any(data[begin:cut]) for begin, cut in zip(cuts, cuts[1:]))
+    return sum(not any(data[begin:cut]) for begin, cut in zip(cuts, cuts[1:])) > by_nature
 
 
 def is_followed(data: bytes, at: int, offset: int) -> bool:
     """Whether a good block of a higher offset stands behind a position."""
-    for match in VERSION_AND_FLAGS.finditer(data, at + ALIGNMENT + 4):
+    behind = at + ALIGNMENT
+    with suppress(Defect):
+        behind = at + read_block_header(data, at)[0]
+    for match in VERSION_BYTES.finditer(data, behind + 4):
         begin = match.start() - 4
         with suppress(Defect):
             if begin % ALIGNMENT == 0 and read_block(data, begin)[2][0].offset > offset:

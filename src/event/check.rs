@@ -8,8 +8,8 @@ use crate::limits::Limits;
 use crate::num::usize_from;
 use crate::time::ns_from_parts;
 
-/// Repeated fields have numbers below this; those of a schema that grows beyond it lose the index in
-/// the path of a violation, nothing else.
+/// Repeated fields have numbers below this; those beyond it lose the index in the path of a
+/// violation, nothing else.
 const COUNTED_FIELDS: usize = 64;
 
 /// Quantities: digits before the point.

@@ -1,10 +1,10 @@
-//! Events as JSON, one a line in NDJSON: read into protobuf bytes, written from them, by the schema.
+//! Events as JSON, one a line in NDJSON: read into protobuf bytes and written from them.
 //! Does not know files or lines.
 //!
 //! Names are those of the proto; times are RFC 3339 with offset, quantities decimal strings, enum
 //! values lower-case words without their prefix, bytes hexadecimal. What this version does not know
-//! stands as `unknown_fields`, the encoded fields in hexadecimal, so that nothing is lost on the way
-//! out and in again.
+//! stands as `unknown_fields`, the encoded fields in hexadecimal, so that nothing is lost on
+//! the way out and in again.
 
 use bytes::Bytes;
 use serde_json::{Map, Number, Value as Json};
@@ -22,8 +22,8 @@ const UTC_OFFSET_MINUTES: &str = "utc_offset_minutes";
 /// The largest offset that RFC 3339 can say.
 const TEXT_OFFSET_MINUTES_MAX: i64 = 23 * 60 + 59;
 
-/// An event's protobuf bytes from its JSON, as far as it can be said in them, and every name that is
-/// not known and every value of the wrong form.
+/// An event's protobuf bytes from its JSON, as far as it can be said in them, and every name that
+/// is not known and every value of the wrong form.
 pub(super) fn encode(text: &str) -> (Bytes, Vec<Violation>) {
     let json: Json = match serde_json::from_str(text) {
         Ok(json) => json,

@@ -76,6 +76,8 @@ struct Envelope {
     event_id: Range<usize>,
     event_type: Range<usize>,
     occurred_at_ns: Option<i64>,
+    /// Parts of `occurred_at` that are good alone are not a time together.
+    occurred_at_merges_badly: bool,
 }
 
 impl Event {
@@ -106,6 +108,10 @@ impl Event {
         let mut violations = check::check(&body, limits);
         let envelope = Envelope::of(&body);
         envelope.check_required(&body, &mut violations);
+        if envelope.occurred_at_merges_badly && violations.is_empty() {
+            let what = "parts of it merge into a time out of range";
+            violations.push(Violation::new("occurred_at", what));
+        }
         if violations.is_empty() { Ok(Self { body, envelope }) } else { Err(violations) }
     }
 
@@ -231,6 +237,8 @@ impl Envelope {
         }
         envelope.occurred_at_ns =
             occurred_at.and_then(|(seconds, nanos)| ns_from_parts(seconds, nanos));
+        envelope.occurred_at_merges_badly =
+            occurred_at.is_some() && envelope.occurred_at_ns.is_none();
         envelope
     }
 

@@ -92,7 +92,7 @@ impl Admission {
 
     /// The finished block.
     pub(super) fn finish(&mut self) -> &[u8] {
-        self.block.finish(self.begin.offset, self.recorded_at)
+        self.block.finish(self.begin.position, (self.begin.offset, self.recorded_at))
     }
 
     /// The block's entries as the tail takes them.
@@ -111,15 +111,15 @@ impl Admission {
     /// Decides about a batch: its outcomes, with all its new events in the block, or why none is.
     pub(super) fn admit(
         &mut self,
-        batch: Prepared,
+        batch: &Prepared,
         mut looked_up: LookedUp,
         views: &Views,
     ) -> Result<Vec<Outcome>, AppendError> {
-        self.ensure_known(&batch, &mut looked_up, views)
+        self.ensure_known(batch, &mut looked_up, views)
             .map_err(|error| AppendError::Unreadable(error.to_string()))?;
         let findings = (0..)
             .zip(&batch.events)
-            .map(|(index, event)| self.find(index, event, &batch))
+            .map(|(index, event)| self.find(index, event, batch))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| AppendError::Unreadable(error.to_string()))?;
         let reused: Vec<ReusedId> = findings.iter().filter_map(Finding::reused).cloned().collect();
@@ -127,9 +127,9 @@ impl Admission {
             return Err(AppendError::EventIdReused(reused));
         }
         if findings.iter().any(|finding| matches!(finding, Finding::New)) {
-            self.check_expectations(&batch)?;
+            self.check_expectations(batch)?;
         }
-        Ok(self.apply(&batch, &findings))
+        Ok(self.apply(batch, &findings))
     }
 
     fn ensure_known(

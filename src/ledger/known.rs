@@ -2,8 +2,8 @@
 //! touched lately. Does not know batches, and decides nothing.
 //!
 //! Orders live in two generations. Touching an order moves it into the young one; when that is full
-//! it becomes the old one, and the old one is forgotten whole. So an order that is in neither has no
-//! entry at or after `floor`, and what was looked up at or after `floor` is still true.
+//! it becomes the old one, and the old one is forgotten whole. So an order that is in neither has
+//! no entry at or after `floor`, and what was looked up at or after `floor` is still true.
 
 use std::collections::HashMap;
 

@@ -134,7 +134,7 @@ impl Ledger {
     /// Sends a batch to the writer; await what it answers, or wait for it. Batches that one thread
     /// submits are decided in the order in which it submitted them.
     ///
-    /// This reads what is known of orders that were not touched lately, which may wait for the disk.
+    /// This looks up orders that were not touched lately, which may wait for the disk.
     ///
     /// # Errors
     /// What can be said before the writer sees the batch; see [`AppendError`].

@@ -15,6 +15,7 @@ use super::queue::Queue;
 use super::writer::{Head, Writer};
 use super::{Ledger, Options};
 use crate::event::to_hex;
+use crate::limits::Limits;
 use crate::log::{
     Disk, LogError, LogFolder, LogReader, Point, is_segment_name, read_file, write_file,
 };
@@ -33,18 +34,14 @@ impl Place {
     pub(super) const VIEWS_FILE: &'static str = "views.redb";
 }
 
+/// An entry says in two bytes how long its correlation id is.
+const ID_BYTES_LIMIT: usize = 65_535;
 /// Segments that hold less than the largest batch would refuse it.
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 
 pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError> {
     let Options { disk, limits, segment_bytes } = options;
-    if !(SEGMENT_BYTES_MIN..=u64::from(u32::MAX)).contains(&segment_bytes) {
-        let what = format!(
-            "segment_bytes is {segment_bytes}; allowed is {SEGMENT_BYTES_MIN} to {}",
-            u32::MAX
-        );
-        return Err(OpenError::Options(what));
-    }
+    check_options(&limits, segment_bytes)?;
     let io = |error| LogError::io(folder, error);
     disk.create_dir(folder).map_err(io)?;
     let lock = lock(&*disk, folder)?;
@@ -105,6 +102,22 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
         id: to_hex(&ledger_id),
         _lock: lock,
     })
+}
+
+fn check_options(limits: &Limits, segment_bytes: u64) -> Result<(), OpenError> {
+    if !(SEGMENT_BYTES_MIN..=u64::from(u32::MAX)).contains(&segment_bytes) {
+        let what = format!(
+            "segment_bytes is {segment_bytes}; allowed is {SEGMENT_BYTES_MIN} to {}",
+            u32::MAX
+        );
+        return Err(OpenError::Options(what));
+    }
+    if limits.id_bytes_max > ID_BYTES_LIMIT {
+        let given = limits.id_bytes_max;
+        let what = format!("id_bytes_max is {given}; allowed is at most {ID_BYTES_LIMIT}");
+        return Err(OpenError::Options(what));
+    }
+    Ok(())
 }
 
 /// Keeps other processes away until the answer is dropped.

@@ -142,7 +142,7 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
             self.report.log_bytes += u64_from(walked.position);
             match (walked.defect, segments.get(index + 1)) {
                 (Some((defect, true)), None) => self.note(format!(
-                    "{name}, position {}: a torn write, cut off when the ledger is opened: {defect}",
+                    "{name}, position {}: a torn write, cut off at the next opening: {defect}",
                     walked.position
                 )),
                 (Some((defect, _)), _) => self.defect(format!(

@@ -131,7 +131,7 @@ impl Writer {
             return self.answer_later(submission.reply, Err(AppendError::ViewsBehind(reason)));
         }
         let Submission { batch, looked_up, reply } = *submission;
-        let admitted = self.admission.admit(batch, looked_up, &self.views);
+        let admitted = self.admission.admit(&batch, looked_up, &self.views);
         self.answer_later(reply, admitted);
     }
 

@@ -18,6 +18,8 @@ pub(crate) const SEGMENT_HEADER_LEN: usize = 64;
 pub(crate) const BLOCK_HEADER_LEN: usize = 32;
 /// Bytes of an entry before its correlation id.
 pub(crate) const ENTRY_HEADER_LEN: usize = 60;
+/// Bytes that a disk writes whole or not at all.
+pub(crate) const SECTOR_LEN: usize = 512;
 /// Blocks start at multiples of this.
 pub(crate) const BLOCK_ALIGNMENT: usize = 8;
 /// Fills a block up to the alignment, 1 to 8 bytes, so that the end of a block is never zero.
@@ -41,6 +43,8 @@ pub(crate) struct SegmentHeader {
 pub(crate) struct BlockHeader {
     /// Bytes of the whole block, header and padding included.
     pub(crate) length: u32,
+    /// How many of its sector pieces are all zeros by nature.
+    pub(crate) zero_pieces: u16,
     pub(crate) first_offset: u64,
     /// Nanoseconds of the Unix epoch.
     pub(crate) recorded_at: u64,
@@ -88,8 +92,8 @@ pub enum Defect {
         /// The offset that stands there.
         found: u64,
     },
-    /// A time is before that of an earlier entry.
-    #[error("recorded at {found}, after an entry recorded at {before}")]
+    /// A time is before that of an earlier entry, or not that of its block.
+    #[error("recorded at {found}, where {before} or later must stand")]
     RecordedAt {
         /// Nanoseconds of the Unix epoch of the earlier entry.
         before: u64,
@@ -162,6 +166,9 @@ impl SegmentHeader {
         if version != VERSION {
             return Err(Defect::Version(version));
         }
+        if take::<6>(header, 10) != [0; 6] || take::<12>(header, 48) != [0; 12] {
+            return Err(Defect::Reserved("segment header"));
+        }
         Ok(Self {
             ledger_id: take(header, 16),
             first_offset: u64::from_le_bytes(take(header, 32)),
@@ -175,6 +182,7 @@ impl BlockHeader {
         let mut header = [0; BLOCK_HEADER_LEN];
         put(&mut header, 0, &self.length.to_le_bytes());
         put(&mut header, 4, &VERSION.to_le_bytes());
+        put(&mut header, 6, &self.zero_pieces.to_le_bytes());
         put(&mut header, 8, &self.first_offset.to_le_bytes());
         put(&mut header, 16, &self.recorded_at.to_le_bytes());
         put(&mut header, 24, &self.entry_count.to_le_bytes());
@@ -192,9 +200,6 @@ impl BlockHeader {
         if version != VERSION {
             return Err(Defect::Version(version));
         }
-        if take::<2>(header, 6) != [0; 2] {
-            return Err(Defect::Reserved("block header"));
-        }
         let length = u32::from_le_bytes(take(header, 0));
         let whole = usize_from(length);
         if whole <= BLOCK_HEADER_LEN || !whole.is_multiple_of(BLOCK_ALIGNMENT) {
@@ -202,6 +207,7 @@ impl BlockHeader {
         }
         Ok(Self {
             length,
+            zero_pieces: u16::from_le_bytes(take(header, 6)),
             first_offset: u64::from_le_bytes(take(header, 8)),
             recorded_at: u64::from_le_bytes(take(header, 16)),
             entry_count: u32::from_le_bytes(take(header, 24)),
@@ -250,6 +256,7 @@ impl<'a> EntryRef<'a> {
         let mut header = [0; ENTRY_HEADER_LEN];
         let length = u32::try_from(self.len()).unwrap_or(u32::MAX);
         let id_length = u16::try_from(self.correlation_id.len()).unwrap_or(u16::MAX);
+        assert_eq!(usize::from(id_length), self.correlation_id.len(), "limits bound every id");
         put(&mut header, 0, &length.to_le_bytes());
         put(&mut header, 8, &[self.kind, self.flags]);
         put(&mut header, 10, &id_length.to_le_bytes());
@@ -312,7 +319,12 @@ pub(crate) fn read_block<'a>(
     let mut position = BLOCK_HEADER_LEN;
     for place in 0..u64::from(header.entry_count) {
         let rest = block.get(position..).unwrap_or_default();
-        let (entry, length) = EntryRef::decode(rest, header.first_offset + place)?;
+        let offset = header.first_offset.saturating_add(place);
+        let (entry, length) = EntryRef::decode(rest, offset)?;
+        if entry.recorded_at != header.recorded_at {
+            let (before, found) = (header.recorded_at, entry.recorded_at);
+            return Err(Defect::RecordedAt { before, found });
+        }
         each(entry, position);
         position += length;
     }
@@ -364,12 +376,21 @@ impl BlockBuilder {
         block_len(self.bytes.len().saturating_sub(BLOCK_HEADER_LEN))
     }
 
-    /// The finished block.
-    pub(crate) fn finish(&mut self, first_offset: u64, recorded_at: u64) -> &[u8] {
+    /// The finished block, to be written at a position of its segment.
+    pub(crate) fn finish(
+        &mut self,
+        position: u32,
+        (first_offset, recorded_at): (u64, u64),
+    ) -> &[u8] {
         let length = self.len();
         self.bytes.resize(length, PADDING);
+        let entries = self.bytes.get_mut(..BLOCK_HEADER_LEN);
+        // Written below; whatever it will be, no piece of a header is zero.
+        entries.unwrap_or_default().fill(PADDING);
+        let zero_pieces = zero_pieces(&self.bytes, usize_from(position));
         let header = BlockHeader {
             length: u32::try_from(length).unwrap_or(u32::MAX),
+            zero_pieces: u16::try_from(zero_pieces).unwrap_or(u16::MAX),
             first_offset,
             recorded_at,
             entry_count: self.entry_count,
@@ -379,11 +400,21 @@ impl BlockBuilder {
     }
 }
 
-/// The positions where a block header could stand in `bytes`, which begin at a multiple of 8.
+/// How many of the pieces of a block that lie in one sector each are all zeros.
+pub(crate) fn zero_pieces(block: &[u8], position: usize) -> usize {
+    let first_len = (SECTOR_LEN - position % SECTOR_LEN).min(block.len());
+    let (first, rest) = block.split_at(first_len);
+    std::iter::once(first)
+        .chain(rest.chunks(SECTOR_LEN))
+        .filter(|piece| piece.iter().all(|&byte| byte == 0))
+        .count()
+}
+
+/// The first position where a good block stands in `bytes`, which begin at a multiple of 8.
 pub(crate) fn find_block(bytes: &[u8], first_offset_min: u64) -> Option<usize> {
     (0..bytes.len()).step_by(BLOCK_ALIGNMENT).find(|&position| {
         let rest = bytes.get(position..).unwrap_or_default();
-        let plausible = rest.get(4..8) == Some(&[1, 0, 0, 0]);
+        let plausible = rest.get(4..6) == Some(&VERSION.to_le_bytes());
         plausible
             && read_block(rest, |_, _| {})
                 .is_ok_and(|header| header.first_offset >= first_offset_min)

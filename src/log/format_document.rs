@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
     fn block(&mut self) {
         let end = self.at + usize_from(self.number(4, "block.length"));
         self.number(2, "block.version");
-        self.number(2, "block.flags");
+        self.number(2, "block.zero_pieces");
         self.number(8, "block.first_offset");
         self.number(8, "block.recorded_at");
         let entry_count = self.number(4, "block.entry_count");
@@ -242,7 +242,7 @@ fn what_the_example_says_encodes_to_its_bytes() {
         previous = again.leaf_hash();
     }
     let mut encoded = segment.encode().to_vec();
-    encoded.extend_from_slice(builder.finish(block.first_offset, block.recorded_at));
+    encoded.extend_from_slice(builder.finish(64, (block.first_offset, block.recorded_at)));
     assert!(encoded.len() > SEGMENT_HEADER_LEN + BLOCK_HEADER_LEN);
     encoded.resize(usize_from(segment.capacity), 0);
     assert_eq!(encoded, file);

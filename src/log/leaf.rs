@@ -47,7 +47,8 @@ impl Leaf<'_> {
     }
 }
 
-/// The hash that stands for an order in a leaf: SHA-256("orderledger/order/1\0" + `correlation_id`).
+/// The hash that stands for an order in a leaf:
+/// SHA-256("orderledger/order/1\0" + `correlation_id`).
 pub(crate) fn order_hash(correlation_id: &[u8]) -> Hash {
     let mut hasher = Sha256::new();
     hasher.update(ORDER_PREFIX);

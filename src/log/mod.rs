@@ -3,6 +3,8 @@
 
 mod disk;
 mod format;
+#[cfg(test)]
+mod format_document;
 mod leaf;
 mod prepare;
 mod reader;

@@ -1,18 +1,17 @@
-//! Decides, from the bytes of a segment alone, where its committed blocks end and what follows them.
+//! Decides from the bytes of a segment where its committed blocks end and what follows them.
 //! Does not know files: recovery is a pure function.
 //!
-//! One block at a time is on its way to the disk, into a file that was zeros, and sectors are written
-//! whole or not at all. So what a power cut leaves of a block has at least one sector still zero. A
-//! bad block without such a sector, or with a good block after it, was damaged after it had been
-//! committed: that is corruption, and never cut off.
+//! One block at a time is on its way to the disk, into a file that was zeros, and sectors are
+//! written whole or not at all. So what a power cut leaves of a block has more zero sectors than
+//! the block had by nature, which its header says. A bad block without such a sector, or with a
+//! good block after it, was damaged after it had been committed: that is corruption, and never cut off. Nor is
+//! what a newer program wrote.
 
 use super::format::{
     BLOCK_ALIGNMENT, BLOCK_HEADER_LEN, BlockHeader, Defect, EntryRef, find_block, read_block,
+    zero_pieces,
 };
 use crate::num::{u64_from, usize_from};
-
-/// Bytes that a disk writes whole or not at all.
-pub(crate) const SECTOR_LEN: usize = 512;
 
 /// What follows the last committed block of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +49,9 @@ pub(crate) fn recover<'a>(
     loop {
         let block = segment.get(at.position..).unwrap_or_default();
         if block.len() < BLOCK_HEADER_LEN {
+            if block.iter().any(|&byte| byte != 0) {
+                at.rest = Rest::Corrupt(Defect::Debris);
+            }
             return at;
         }
         entries.clear();
@@ -87,41 +89,48 @@ fn judge(segment: &[u8], at: &Recovered, defect: Defect) -> Rest {
     let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
         return Rest::Clean;
     };
-    let after = BLOCK_ALIGNMENT.min(rest.len());
+    let header = BlockHeader::decode(rest).ok();
+    let after = header.map_or(BLOCK_ALIGNMENT, |header| usize_from(header.length));
     let later = rest.get(after..).and_then(|later| find_block(later, at.next_offset + 1));
     if let Some(good) = later {
         let good = u64_from(at.position + after + good);
         return Rest::Corrupt(Defect::FollowedByGood { bad: Box::new(defect), good });
     }
-    // A header that stands says how long the block is; otherwise only the header is looked at.
-    let length = BlockHeader::decode(rest)
-        .map_or(BLOCK_HEADER_LEN, |header| usize_from(header.length).max(BLOCK_HEADER_LEN));
-    let block = rest.get(..length).unwrap_or(rest);
-    let unwritten = has_unwritten_sector(block, at.position);
-    let debris = block.iter().all(|&byte| byte == 0);
-    match (unwritten, debris) {
-        (_, true) => Rest::Torn { end: at.position + last + 1, defect: Defect::Debris },
-        (true, false) => Rest::Torn { end: at.position + last + 1, defect },
-        (false, false) => Rest::Corrupt(defect),
+    if matches!(defect, Defect::Version(_) | Defect::Reserved("entry")) {
+        return Rest::Corrupt(defect);
     }
-}
-
-/// Whether the part of a block that lies in some sector is all zero.
-fn has_unwritten_sector(block: &[u8], position: usize) -> bool {
-    let first_len = (SECTOR_LEN - position % SECTOR_LEN).min(block.len());
-    let (first, rest) = block.split_at(first_len);
-    std::iter::once(first)
-        .chain(rest.chunks(SECTOR_LEN))
-        .any(|part| part.iter().all(|&byte| byte == 0))
+    // A header that stands says how long the block is; otherwise only the header is looked at.
+    let length = header.map_or(BLOCK_HEADER_LEN, |header| usize_from(header.length));
+    let block = rest.get(..length).unwrap_or(rest);
+    let by_nature = header.map_or(0, |header| usize::from(header.zero_pieces));
+    let end = at.position + last + 1;
+    if block.iter().all(|&byte| byte == 0) {
+        Rest::Torn { end, defect: Defect::Debris }
+    } else if zero_pieces(block, at.position) > by_nature {
+        Rest::Torn { end, defect }
+    } else {
+        Rest::Corrupt(defect)
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::{BlockBuilder, EntryRef, KIND_EVENT, SEGMENT_HEADER_LEN};
+    use super::super::format::{
+        BlockBuilder, EntryRef, KIND_EVENT, SECTOR_LEN, SEGMENT_HEADER_LEN,
+    };
     use super::super::leaf::NO_PREVIOUS;
     use super::*;
 
+    /// Where the block behind one of `block(0, 100)` stands.
+    const SECOND_POSITION: usize = 432;
+
     fn block(first_offset: u64, body_len: usize) -> Vec<u8> {
+        block_of(first_offset, &vec![0xab; body_len])
+    }
+
+    /// A block for the position behind one of `block(0, 100)`.
+    fn block_of(first_offset: u64, body: &[u8]) -> Vec<u8> {
+        let position = if first_offset == 0 { SEGMENT_HEADER_LEN } else { SECOND_POSITION };
         let mut builder = BlockBuilder::default();
         builder.begin();
         for place in 0..2 {
@@ -133,10 +142,10 @@ mod tests {
                 revision: place,
                 previous: &NO_PREVIOUS,
                 correlation_id: b"erp/1",
-                body: &vec![0xab; body_len],
+                body,
             });
         }
-        builder.finish(first_offset, 7).to_vec()
+        builder.finish(u32::try_from(position).unwrap(), (first_offset, 7)).to_vec()
     }
 
     fn segment(blocks: &[Vec<u8>]) -> (Vec<u8>, usize) {
@@ -191,6 +200,19 @@ mod tests {
         let (good, end) = segment(&[block(0, 100), block(2, 900)]);
         let (_, start) = segment(&[block(0, 100)]);
         for bit in start * 8..end * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let found = run(&bytes);
+            assert!(matches!(found.rest, Rest::Corrupt(_)), "bit {bit}: {found:?}");
+        }
+    }
+
+    // Seen red with `zero_pieces` of the header ignored.
+    #[test]
+    fn zeros_in_an_event_do_not_make_damage_look_torn() {
+        let (good, end) = segment(&[block(0, 100), block_of(2, &[0; 2_000])]);
+        assert_eq!(segment(&[block(0, 100)]).1, SECOND_POSITION);
+        for bit in SECOND_POSITION * 8..end * 8 {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
             let found = run(&bytes);

@@ -1,5 +1,5 @@
-//! Gives details to the errors that arise before a method runs: bytes that are no protobuf, a message
-//! over the limit, a method that is not there. Does not know the methods.
+//! Gives details to the errors that arise before a method runs: bytes that are no protobuf, a
+//! message over the limit, a method that is not there. Does not know the methods.
 
 use std::task::{Context, Poll};
 

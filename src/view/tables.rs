@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `checkpoint` | - | up to where the views have the log |
 //! | `orders` | correlation id | order number (dense, by first sight) and entry count |
-//! | `entries` | order number, first revision | places and keys of entries of one order that came together |
+//! | `entries` | order number, first revision | places and keys of entries that came together |
 //! | `marks` | offset | position of a block, and when it was recorded |
 
 use std::any::Any;

@@ -35,7 +35,7 @@ impl Hasher for FirstBytes {
     }
 }
 
-/// Where one entry of an order stands, and which event it is. Its revision is its place in the list.
+/// Where one entry of an order stands, and which event it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Indexed {
     pub(crate) revision: u64,

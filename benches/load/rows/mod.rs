@@ -1,0 +1,7 @@
+//! The rows of the table, by what they are about.
+
+pub(crate) mod append;
+pub(crate) mod embedded;
+pub(crate) mod limits;
+pub(crate) mod read;
+pub(crate) mod stored;
