@@ -2,6 +2,8 @@
 pub mod cli;
 pub mod demo;
 mod event;
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing;
 mod ledger;
 mod limits;
 mod log;

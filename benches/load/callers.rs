@@ -13,6 +13,9 @@ pub(crate) trait Caller: Send + 'static {
     fn call(&mut self) -> impl Future<Output = u64> + Send;
 }
 
+/// Latencies beyond this are counted as this.
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
+
 /// What a run brought.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
@@ -24,7 +27,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn empty() -> Self {
-        let latency = Histogram::new(3).unwrap();
+        let latency = Histogram::new_with_max(LATENCY_NS_MAX, 3).unwrap();
         Self { count: 0, elapsed: Duration::ZERO, latency }
     }
 

@@ -11,6 +11,8 @@ use hdrhistogram::Histogram;
 /// Bytes of the prepared file.
 const FILE_LEN: u64 = 16 * 1024 * 1024;
 const CHUNK_LEN: u64 = 1024 * 1024;
+/// Latencies beyond this are counted as this.
+const LATENCY_NS_MAX: u64 = 60_000_000_000;
 const WRITE: [u8; 4096] = [0x5a; 4096];
 
 /// A file that was filled with zeros and made durable, as a log segment is.
@@ -44,7 +46,7 @@ impl PreparedFile {
 /// The median of a 4 KiB write with fdatasync on a prepared file, over some time.
 pub(crate) fn sync_p50(folder: &Path, time: Duration) -> Duration {
     let mut file = PreparedFile::new(folder);
-    let mut latency = Histogram::<u64>::new(3).unwrap();
+    let mut latency = Histogram::<u64>::new_with_max(LATENCY_NS_MAX, 3).unwrap();
     let begin = Instant::now();
     while begin.elapsed() < time {
         let before = Instant::now();

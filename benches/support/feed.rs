@@ -39,7 +39,7 @@ pub(crate) fn order_name(number: u64) -> String {
 
 /// The event of an order at a revision.
 pub(crate) fn message(order: &str, revision: usize) -> OrderEvent {
-    let attributes = [("device", "rf-gun-0417"), ("shift", "early")];
+    let attributes = [("device", "rf-gun-0417"), ("shift", "early"), ("zone_pick", "A-12/3")];
     let seconds = 1_767_225_600 + i64::try_from(revision * 1_733).unwrap();
     OrderEvent {
         correlation_id: format!("erp:prd-100/{order}"),
@@ -54,6 +54,7 @@ pub(crate) fn message(order: &str, revision: usize) -> OrderEvent {
             quantity: "3".into(),
             unit: "EA".into(),
             bin: "A-12-07-3".into(),
+            carton: "C-000184213".into(),
             ..Line::default()
         }],
         refs: vec![Reference {

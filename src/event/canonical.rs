@@ -86,10 +86,10 @@ fn put_repeated(out: &mut Vec<u8>, field: &Field, value: &Value<'_>) {
         (Kind::Text(_) | Kind::Bytes, _) => put_bytes_field(out, field.number, bytes_of(value)),
         (_, &Value::Bytes(mut packed)) => {
             while let Ok(number) = read_varint(&mut packed) {
-                put_varint_field(out, field.number, number);
+                put_varint_field(out, field.number, field.kind.normal(number));
             }
         }
-        (_, value) => put_varint_field(out, field.number, number_of(value)),
+        (_, value) => put_varint_field(out, field.number, field.kind.normal(number_of(value))),
     }
 }
 
@@ -100,8 +100,11 @@ fn put_last(out: &mut Vec<u8>, field: &Field, values: &[Value<'_>]) {
         if field.optional || !bytes.is_empty() {
             put_bytes_field(out, field.number, bytes);
         }
-    } else if field.optional || number_of(last) != 0 {
-        put_varint_field(out, field.number, number_of(last));
+    } else {
+        let number = field.kind.normal(number_of(last));
+        if field.optional || number != 0 {
+            put_varint_field(out, field.number, number);
+        }
     }
 }
 

@@ -305,6 +305,10 @@ fn merge_json(held: &mut Json, later: Json) {
 }
 
 fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
+    let value = match value {
+        Value::Varint(number) => Value::Varint(field.kind.normal(number)),
+        other => other,
+    };
     match (field.kind, value) {
         (Kind::Bool, Value::Varint(flag)) => Json::Bool(flag != 0),
         (Kind::Int { min, .. }, Value::Varint(number)) if min < 0 => {

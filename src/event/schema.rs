@@ -87,6 +87,7 @@ pub(crate) struct Schema {
 }
 
 const I32_MAX: u64 = (1 << 31) - 1;
+const U32_MAX: u64 = (1 << 32) - 1;
 const I64_MAX: u64 = i64::MAX.cast_unsigned();
 
 static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(".orderledger.v1.OrderEvent"));
@@ -97,6 +98,27 @@ static EMPTY_ENUM: Enum = Enum { words: Vec::new() };
 /// The schema of the canonical event.
 pub(crate) fn schema() -> &'static Schema {
     &SCHEMA
+}
+
+impl Kind {
+    /// A varint as a decoder of this kind reads it: 32 bits of a 32-bit field, 1 for true.
+    pub(crate) fn normal(self, varint: u64) -> u64 {
+        let low = u32::try_from(varint & u64::from(u32::MAX)).unwrap_or_default();
+        match self {
+            Self::Bool => u64::from(varint != 0),
+            Self::Int { min: 0, max: U32_MAX } | Self::ZigZag { max: I32_MAX, .. } => low.into(),
+            Self::Int { max: I32_MAX, .. } | Self::Enum(_) => {
+                i64::from(low.cast_signed()).cast_unsigned()
+            }
+            Self::Int { .. }
+            | Self::ZigZag { .. }
+            | Self::Text(_)
+            | Self::Bytes
+            | Self::Timestamp
+            | Self::Message(_)
+            | Self::TextMap => varint,
+        }
+    }
 }
 
 impl Schema {
@@ -224,7 +246,7 @@ impl Builder<'_> {
             Type::Sint64 => Kind::ZigZag { min: i64::MIN, max: I64_MAX },
             Type::Int32 => Kind::Int { min: i32::MIN.into(), max: I32_MAX },
             Type::Int64 => Kind::Int { min: i64::MIN, max: I64_MAX },
-            Type::Uint32 => Kind::Int { min: 0, max: u32::MAX.into() },
+            Type::Uint32 => Kind::Int { min: 0, max: U32_MAX },
             Type::Uint64 => Kind::Int { min: 0, max: u64::MAX },
             Type::String => Kind::Text(text_rule(field.name())),
             Type::Enum => self.enumeration(field.type_name()),

@@ -171,9 +171,19 @@ fn found_new(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| io(io::Error::other(error.to_string())))?;
     let text = format!("{}\n", to_hex(&id));
+    // The folder itself may be new: a power cut must not take it away, ledger and all.
+    disk.sync_dir(parent_of(folder)).map_err(io)?;
     write_file(disk, &folder.join(Place::ID_FILE), text.as_bytes()).map_err(io)?;
     write_file(disk, &folder.join(Place::FORMAT_FILE), FORMAT.as_bytes()).map_err(io)?;
     Ok(id)
+}
+
+fn parent_of(folder: &Path) -> &Path {
+    match folder.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => folder,
+    }
 }
 
 fn parse_id(text: &[u8]) -> Option<[u8; 16]> {

@@ -28,6 +28,8 @@ use format::BLOCK_HEADER_LEN;
 pub(crate) use format::{BLOCK_ALIGNMENT, BlockBuilder, EntryRef, KIND_EVENT, entry_len};
 pub(crate) use leaf::{Leaf, NO_PREVIOUS, body_hash, order_hash};
 pub(crate) use reader::{Blocks, LogReader};
+#[cfg(any(fuzzing, test))]
+pub(crate) use recovery::recover;
 pub(crate) use segments::{Segment, is_segment_name};
 pub(crate) use writer::{LogFolder, LogWriter};
 

@@ -2,7 +2,7 @@
 //! never waits for a file to grow. Does not know what the segment will hold.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -44,6 +44,9 @@ impl Preparation {
     /// Creates the next segment under its temporary name, all zeros and durable.
     pub(crate) fn run(&self, stop: &AtomicBool) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.folder.join(PREPARED_NAME);
+        if let Some(file) = self.left_over(&path)? {
+            return Ok(file);
+        }
         let file = self.disk.create(&path)?;
         let filled = self.fill(&*file, stop);
         if filled.is_err() {
@@ -51,6 +54,16 @@ impl Preparation {
             let _ = self.disk.remove(&path);
         }
         filled.map(|()| file)
+    }
+
+    /// A segment that was prepared whole and not used. It is written front to back, so its size says
+    /// that it is whole; at most a header stands in it, which will be written again.
+    fn left_over(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
+        match self.disk.open(path) {
+            Ok(file) => Ok((file.size()? == self.capacity).then_some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn fill(&self, file: &dyn DiskFile, stop: &AtomicBool) -> io::Result<()> {

@@ -4,8 +4,8 @@
 //! One block at a time is on its way to the disk, into a file that was zeros, and sectors are
 //! written whole or not at all. So what a power cut leaves of a block has more zero sectors than
 //! the block had by nature, which its header says. A bad block without such a sector, or with a
-//! good block after it, was damaged after it had been committed: that is corruption, and never cut off. Nor is
-//! what a newer program wrote.
+//! good block after it, was damaged after it had been committed: that is corruption, and never cut
+//! off. Nor is what a newer program wrote.
 
 use super::format::{
     BLOCK_ALIGNMENT, BLOCK_HEADER_LEN, BlockHeader, Defect, EntryRef, find_block, read_block,

@@ -131,9 +131,8 @@ impl LogFolder {
             segments.push(Arc::clone(&current));
             current
         };
-        let mut preparer =
+        let preparer =
             Preparer::start(preparation.clone()).map_err(|error| LogError::io(&path, error))?;
-        preparer.request();
         Ok(LogWriter { preparation, preparer, ledger_id, segments, current, end })
     }
 }
@@ -201,7 +200,6 @@ impl LogWriter {
         self.current = enter(&self.preparation, self.ledger_id, self.end.offset, file)?;
         self.segments.push(Arc::clone(&self.current));
         self.end.position = FIRST_BLOCK_POSITION;
-        self.preparer.request();
         Ok(())
     }
 
@@ -219,6 +217,9 @@ impl LogWriter {
         self.current.file.sync().map_err(io)?;
         self.end.position += u32::try_from(block.len()).unwrap_or(u32::MAX);
         self.end.offset += u64::from(entry_count);
+        if self.room() < usize_from(self.current.capacity) / 2 {
+            self.preparer.request();
+        }
         Ok(())
     }
 }

@@ -102,6 +102,15 @@ impl Tables {
         path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder)).map_err(io)?;
         let tables = Self { database: RwLock::new(None) };
         tables.set(Storage(file))?;
+        tables.with(|database| {
+            // Tables exist from the first transaction on, so that reading never misses one.
+            let transaction = database.begin_write()?;
+            transaction.open_table(CHECKPOINT)?;
+            transaction.open_table(ORDERS)?;
+            transaction.open_table(ENTRIES)?;
+            transaction.open_table(MARKS)?;
+            Ok(transaction.commit()?)
+        })?;
         Ok(tables)
     }
 
@@ -116,17 +125,7 @@ impl Tables {
         let opened = guarded(|| {
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE_BYTES);
-            let database = builder.create_with_backend(storage)?;
-            let begin = database.begin_write()?;
-            // Tables exist from the first transaction on, so that reading never misses one.
-            let (_, _, _, _) = (
-                begin.open_table(CHECKPOINT)?,
-                begin.open_table(ORDERS)?,
-                begin.open_table(ENTRIES)?,
-                begin.open_table(MARKS)?,
-            );
-            begin.commit()?;
-            Ok(database)
+            Ok(builder.create_with_backend(storage)?)
         })?;
         *slot = Some(opened);
         Ok(())

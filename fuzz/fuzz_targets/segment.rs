@@ -1,0 +1,4 @@
+//! Any bytes as a segment; see `order_ledger::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| order_ledger::fuzzing::segment(bytes));

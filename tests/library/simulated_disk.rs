@@ -1,0 +1,658 @@
+//! A disk in memory that loses power, tears writes, runs full, writes short and fails, all by seed.
+//! Does not know what is stored.
+//!
+//! What it assumes is what the ledger may assume of a medium: sectors of 512 bytes are written whole
+//! or not at all; before a sync, any subset of written sectors is there after a power cut; a name is
+//! there for certain when its folder was synced.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use order_ledger::{Disk, DiskFile};
+
+use crate::fault::{Fault, Kind, Operation, Then};
+use crate::random::Random;
+
+/// Bytes that are written whole or not at all.
+pub(crate) const SECTOR_LEN: usize = 512;
+
+/// A disk in memory. Clones are handles of the same disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SimulatedDisk(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("disk in memory")
+    }
+}
+
+#[derive(Clone)]
+struct State {
+    files: Vec<Content>,
+    names: Names,
+    durable_names: Names,
+    name_changes: Vec<NameChange>,
+    locks: BTreeSet<PathBuf>,
+    /// Operations that changed something or made it durable.
+    operations: u64,
+    cut_after: u64,
+    powered: bool,
+    faults: Vec<Fault>,
+    short_writes: bool,
+    random: Random,
+    holds: BTreeSet<Hold>,
+    held: usize,
+    /// How often the file `prepared` was made, less how often it became a segment.
+    preparations: usize,
+}
+
+/// What a path stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Folder,
+    File(usize),
+}
+
+type Names = BTreeMap<PathBuf, Node>;
+
+#[derive(Clone, Debug)]
+enum NameChange {
+    Add(PathBuf, Node),
+    Rename(PathBuf, PathBuf),
+    Remove(PathBuf),
+}
+
+/// The bytes of a file as a reader sees them, those that are durable, and what lies between.
+#[derive(Clone, Default)]
+struct Content {
+    seen: Vec<u8>,
+    durable: Vec<u8>,
+    changes: Vec<Change>,
+}
+
+#[derive(Clone)]
+enum Change {
+    Write(usize, Vec<u8>),
+    Size(usize),
+}
+
+/// Operations that wait until they are released, so that threads meet in a known order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Hold {
+    /// The making of the next segment.
+    Preparation,
+    /// Writes to segments.
+    Blocks,
+}
+
+/// Which of the unsynced sectors a power cut leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sectors {
+    None,
+    All,
+    /// Only the last change of each file: everything before it was reordered behind it.
+    OnlyLastWrite,
+    /// The first sector of each write.
+    OnlyFirst,
+    /// The last sector of each write.
+    OnlyLast,
+    Random,
+}
+
+/// Which of the unsynced names a power cut leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NewNames {
+    Lost,
+    Kept,
+    Random,
+}
+
+/// What a power cut leaves; one seed always leaves the same.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Strategy {
+    pub(crate) sectors: Sectors,
+    pub(crate) names: NewNames,
+    pub(crate) seed: u64,
+}
+
+/// What a restart finds, and which decisions led to it: equal decisions leave equal disks.
+pub(crate) struct AfterPowerCut {
+    pub(crate) disk: SimulatedDisk,
+    pub(crate) decisions: Vec<bool>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let root = Names::from([(PathBuf::from("/disk"), Node::Folder)]);
+        Self {
+            files: Vec::new(),
+            names: root.clone(),
+            durable_names: root,
+            name_changes: Vec::new(),
+            locks: BTreeSet::new(),
+            operations: 0,
+            cut_after: u64::MAX,
+            powered: true,
+            faults: Vec::new(),
+            short_writes: false,
+            random: Random::seeded(0),
+            holds: BTreeSet::new(),
+            held: 0,
+            preparations: 0,
+        }
+    }
+}
+
+impl SimulatedDisk {
+    /// The folder that ledgers are opened in. Only `/disk` is there already.
+    pub(crate) const FOLDER: &str = "/disk/ledger";
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap()
+    }
+
+    /// The same disk, as a copy that goes its own way.
+    pub(crate) fn fork(&self) -> Self {
+        let mut state = self.state().clone();
+        state.locks.clear();
+        Self::from(state)
+    }
+
+    fn from(state: State) -> Self {
+        let shared = Shared { state: Mutex::new(state), changed: Condvar::new() };
+        Self(Arc::new(shared))
+    }
+
+    pub(crate) fn seeded(self, seed: u64) -> Self {
+        self.state().random = Random::seeded(seed);
+        self
+    }
+
+    /// Writes take fewer bytes than they are given, always.
+    pub(crate) fn writing_short(self) -> Self {
+        self.state().short_writes = true;
+        self
+    }
+
+    pub(crate) fn operations(&self) -> u64 {
+        self.state().operations
+    }
+
+    /// Every operation fails after so many more.
+    pub(crate) fn cut_power_after(&self, operations: u64) {
+        let mut state = self.state();
+        state.cut_after = state.operations.saturating_add(operations);
+    }
+
+    pub(crate) fn is_powered(&self) -> bool {
+        self.state().powered
+    }
+
+    pub(crate) fn add_fault(&self, fault: Fault) {
+        self.state().faults.push(fault);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.state().faults.clear();
+    }
+
+    /// What a process finds that was started again while the power stayed on: all that was written,
+    /// durable or not.
+    pub(crate) fn after_process_end(&self) -> Self {
+        let mut state = self.state().clone();
+        state.locks.clear();
+        state.faults.clear();
+        (state.powered, state.cut_after) = (true, u64::MAX);
+        Self::from(state)
+    }
+
+    /// What a restart finds after a power cut now.
+    pub(crate) fn after_power_cut(&self, strategy: Strategy) -> AfterPowerCut {
+        let state = self.state();
+        let mut keeper =
+            Keeper { strategy, random: Random::seeded(strategy.seed), decisions: Vec::new() };
+        let names = keeper.names(&state);
+        let files = state.files.iter().map(|file| keeper.content(file));
+        let files = files.collect();
+        let found = State { files, durable_names: names.clone(), names, ..State::default() };
+        let disk = Self::from(found).seeded(strategy.seed);
+        let decisions = keeper.decisions;
+        AfterPowerCut { disk, decisions }
+    }
+
+    pub(crate) fn hold(&self, hold: Hold) {
+        self.state().holds.insert(hold);
+    }
+
+    pub(crate) fn release(&self, hold: Hold) {
+        self.state().holds.remove(&hold);
+        self.0.changed.notify_all();
+    }
+
+    /// Waits until an operation is held, or the power is gone.
+    pub(crate) fn wait_until_held(&self) {
+        let mut state = self.state();
+        while state.held == 0 && state.powered {
+            state = self.0.changed.wait(state).unwrap();
+        }
+    }
+
+    /// Waits until the next segment lies prepared, which was begun `openings` times more often than
+    /// used; or until the power is gone.
+    pub(crate) fn wait_until_prepared(&self, openings: usize, size: usize) {
+        let mut state = self.state();
+        while state.powered {
+            let prepared = state.find("prepared").is_some_and(|id| {
+                let file = &state.files[id];
+                file.changes.is_empty() && file.durable.len() == size
+            });
+            if prepared && state.preparations == openings {
+                return;
+            }
+            state = self.0.changed.wait(state).unwrap();
+        }
+    }
+
+    /// Names of all files, in order.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let state = self.state();
+        let files = state.names.iter().filter(|(_, node)| **node != Node::Folder);
+        files.map(|(path, _)| name_of(path).to_owned()).collect()
+    }
+
+    /// The bytes of a file, by its name without folders.
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        let state = self.state();
+        let id = state.find(name).unwrap_or_else(|| panic!("no file {name} on the disk"));
+        state.files[id].seen.clone()
+    }
+
+    /// Puts other bytes into a file, durably.
+    pub(crate) fn overwrite(&self, name: &str, bytes: &[u8]) {
+        let mut state = self.state();
+        let id = state.find(name).unwrap_or_else(|| panic!("no file {name} on the disk"));
+        state.files[id] = Content::durable(bytes.to_vec());
+    }
+
+    /// Removes a file, durably.
+    pub(crate) fn erase(&self, name: &str) {
+        let mut state = self.state();
+        state.names.retain(|path, _| name_of(path) != name);
+        state.durable_names.retain(|path, _| name_of(path) != name);
+    }
+
+    /// Begins an operation on a path: counts it, holds it, and lets it fail where it is to fail.
+    fn begin(&self, operation: Operation<'_>) -> io::Result<(MutexGuard<'_, State>, Option<Then>)> {
+        let mut state = self.state();
+        while state.is_held(&operation) && state.powered {
+            state.held += 1;
+            self.0.changed.notify_all();
+            state = self.0.changed.wait(state).unwrap();
+            state.held -= 1;
+        }
+        if operation.kind.is_counted() {
+            if state.operations >= state.cut_after {
+                state.powered = false;
+                self.0.changed.notify_all();
+            }
+            state.operations += 1;
+        }
+        if !state.powered {
+            return Err(io::Error::other("the power is off"));
+        }
+        let faults = state.faults.iter_mut();
+        let then = faults.filter_map(|fault| fault.strike(&operation)).next();
+        Ok((state, then))
+    }
+
+    fn change_name(&self, kind: Kind, path: &Path, change: NameChange) -> io::Result<()> {
+        let (mut state, then) = self.begin(Operation { kind, path })?;
+        if let Some(then) = then {
+            return Err(then.error());
+        }
+        state.preparations -= usize::from(kind == Kind::Rename && name_of(path).ends_with(".seg"));
+        apply(&mut state.names, &change);
+        state.name_changes.push(change);
+        Ok(())
+    }
+
+    fn file(&self, id: usize) -> Arc<dyn DiskFile> {
+        let disk = self.clone();
+        Arc::new(SimulatedFile { disk, id })
+    }
+}
+
+impl State {
+    fn find(&self, name: &str) -> Option<usize> {
+        let mut files = self.names.iter().filter(|(path, _)| name_of(path) == name);
+        files.find_map(|(_, node)| match node {
+            Node::File(id) => Some(*id),
+            Node::Folder => None,
+        })
+    }
+
+    fn path_of(&self, id: usize) -> PathBuf {
+        let mut names = self.names.iter();
+        let found = names.find(|(_, node)| **node == Node::File(id));
+        found.map(|(path, _)| path.clone()).unwrap_or_default()
+    }
+
+    fn is_held(&self, operation: &Operation<'_>) -> bool {
+        let name = name_of(operation.path);
+        let hold = match operation.kind {
+            Kind::Create if name == "prepared" => Hold::Preparation,
+            Kind::Write if name.ends_with(".seg") => Hold::Blocks,
+            _ => return false,
+        };
+        self.holds.contains(&hold)
+    }
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or("")
+}
+
+fn apply(names: &mut Names, change: &NameChange) {
+    match change {
+        NameChange::Add(path, node) => {
+            names.insert(path.clone(), *node);
+        }
+        NameChange::Rename(from, to) => {
+            if let Some(node) = names.remove(from) {
+                names.insert(to.clone(), node);
+            }
+        }
+        NameChange::Remove(path) => {
+            names.remove(path);
+        }
+    }
+}
+
+impl NameChange {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Add(path, _) | Self::Rename(_, path) | Self::Remove(path) => path,
+        }
+    }
+}
+
+impl Content {
+    fn durable(bytes: Vec<u8>) -> Self {
+        Self { seen: bytes.clone(), durable: bytes, changes: Vec::new() }
+    }
+
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.seen);
+        self.changes.push(change);
+    }
+
+    fn sync(&mut self) {
+        for change in self.changes.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
+}
+
+impl Change {
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Write(position, written) => {
+                let end = position + written.len();
+                if bytes.len() < end {
+                    bytes.resize(end, 0);
+                }
+                bytes[*position..end].copy_from_slice(written);
+            }
+            Self::Size(size) => bytes.resize(*size, 0),
+        }
+    }
+
+    /// The change, sector by sector.
+    fn sectors(&self) -> Vec<Self> {
+        let Self::Write(position, written) = self else {
+            return vec![self.clone()];
+        };
+        let (mut position, mut rest) = (*position, &written[..]);
+        let mut sectors = Vec::new();
+        while !rest.is_empty() {
+            let length = (SECTOR_LEN - position % SECTOR_LEN).min(rest.len());
+            let (sector, later) = rest.split_at(length);
+            sectors.push(Self::Write(position, sector.to_vec()));
+            (position, rest) = (position + length, later);
+        }
+        sectors
+    }
+}
+
+/// Decides what a power cut leaves.
+struct Keeper {
+    strategy: Strategy,
+    random: Random,
+    decisions: Vec<bool>,
+}
+
+impl Keeper {
+    fn names(&mut self, state: &State) -> Names {
+        let mut names = state.durable_names.clone();
+        for change in &state.name_changes {
+            let kept = match self.strategy.names {
+                NewNames::Lost => false,
+                NewNames::Kept => true,
+                NewNames::Random => self.random.one_in(2),
+            };
+            self.decisions.push(kept);
+            if kept {
+                apply(&mut names, change);
+            }
+        }
+        let folders = names.clone();
+        names.retain(|path, _| {
+            let mut parents = path.ancestors().skip(1).filter(|up| *up != Path::new("/"));
+            parents.all(|up| folders.contains_key(up))
+        });
+        names
+    }
+
+    fn content(&mut self, file: &Content) -> Content {
+        let mut bytes = file.durable.clone();
+        for (at, change) in file.changes.iter().enumerate() {
+            let is_last_write = at + 1 == file.changes.len();
+            let sectors = change.sectors();
+            for (place, sector) in sectors.iter().enumerate() {
+                let kept = match self.strategy.sectors {
+                    Sectors::None => false,
+                    Sectors::All => true,
+                    Sectors::OnlyLastWrite => is_last_write,
+                    Sectors::OnlyFirst => place == 0,
+                    Sectors::OnlyLast => place + 1 == sectors.len(),
+                    Sectors::Random => self.random.one_in(2),
+                };
+                self.decisions.push(kept);
+                if kept {
+                    sector.apply(&mut bytes);
+                }
+            }
+        }
+        Content::durable(bytes)
+    }
+}
+
+impl Disk for SimulatedDisk {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let there = self.state().names.get(path) == Some(&Node::Folder);
+        if there {
+            return Ok(());
+        }
+        let change = NameChange::Add(path.to_owned(), Node::Folder);
+        self.change_name(Kind::CreateDir, path, change)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let kind = Kind::List;
+        let (state, then) = self.begin(Operation { kind, path })?;
+        if let Some(then) = then {
+            return Err(then.error());
+        }
+        let inside = state.names.keys().filter(|name| name.parent() == Some(path));
+        Ok(inside.map(|name| name_of(name).to_owned()).collect())
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let kind = Kind::Open;
+        let (state, then) = self.begin(Operation { kind, path })?;
+        match (then, state.names.get(path)) {
+            (Some(then), _) => Err(then.error()),
+            (None, Some(Node::File(id))) => Ok(self.file(*id)),
+            (None, _) => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let kind = Kind::Create;
+        let (mut state, then) = self.begin(Operation { kind, path })?;
+        if let Some(then) = then {
+            return Err(then.error());
+        }
+        state.preparations += usize::from(name_of(path) == "prepared");
+        if let Some(Node::File(id)) = state.names.get(path).copied() {
+            state.files[id].change(Change::Size(0));
+            return Ok(self.file(id));
+        }
+        let id = state.files.len();
+        state.files.push(Content::default());
+        let change = NameChange::Add(path.to_owned(), Node::File(id));
+        apply(&mut state.names, &change);
+        state.name_changes.push(change);
+        Ok(self.file(id))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let change = NameChange::Rename(from.to_owned(), to.to_owned());
+        self.change_name(Kind::Rename, to, change)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let change = NameChange::Remove(path.to_owned());
+        self.change_name(Kind::Remove, path, change)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let kind = Kind::SyncDir;
+        let (mut state, then) = self.begin(Operation { kind, path })?;
+        if let Some(then) = then {
+            return Err(then.error());
+        }
+        let changes = std::mem::take(&mut state.name_changes);
+        for change in changes {
+            if change.path().parent() == Some(path) {
+                apply(&mut state.durable_names, &change);
+            } else {
+                state.name_changes.push(change);
+            }
+        }
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn fmt::Debug + Send + Sync>> {
+        if !self.state().locks.insert(path.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let (disk, path) = (self.clone(), path.to_owned());
+        Ok(Box::new(Lock { disk, path }))
+    }
+}
+
+#[derive(Debug)]
+struct Lock {
+    disk: SimulatedDisk,
+    path: PathBuf,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.disk.state().locks.remove(&self.path);
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedFile {
+    disk: SimulatedDisk,
+    id: usize,
+}
+
+impl SimulatedFile {
+    fn begin(&self, kind: Kind) -> io::Result<(MutexGuard<'_, State>, Option<Then>)> {
+        let path = self.disk.state().path_of(self.id);
+        let path = &path;
+        self.disk.begin(Operation { kind, path })
+    }
+}
+
+impl DiskFile for SimulatedFile {
+    fn size(&self) -> io::Result<u64> {
+        let (state, _) = self.begin(Kind::Size)?;
+        Ok(u64::try_from(state.files[self.id].seen.len()).unwrap())
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        let (state, then) = self.begin(Kind::Read)?;
+        if let Some(then) = then {
+            return Err(then.error());
+        }
+        let seen = &state.files[self.id].seen;
+        let position = usize::try_from(position).unwrap().min(seen.len());
+        let length = buffer.len().min(seen.len() - position);
+        buffer[..length].copy_from_slice(&seen[position..position + length]);
+        Ok(length)
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize> {
+        let (mut state, then) = self.begin(Kind::Write)?;
+        let mut length = bytes.len();
+        if state.short_writes && length > 1 {
+            length = 1 + state.random.below(length - 1);
+        }
+        if let Some(then) = &then {
+            length = match then {
+                Then::Nothing(_) | Then::Forgotten(_) => 0,
+                Then::Done(_) => state.random.below(length + 1),
+            };
+        }
+        let position = usize::try_from(position).unwrap();
+        if length > 0 {
+            let change = Change::Write(position, bytes[..length].to_vec());
+            state.files[self.id].change(change);
+        }
+        then.map_or(Ok(length), |then| Err(then.error()))
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        let (mut state, then) = self.begin(Kind::SetSize)?;
+        if let Some(then) = then {
+            return Err(then.error());
+        }
+        state.files[self.id].change(Change::Size(usize::try_from(size).unwrap()));
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let (mut state, then) = self.begin(Kind::Sync)?;
+        let file = &mut state.files[self.id];
+        match then {
+            None | Some(Then::Done(_)) => file.sync(),
+            Some(Then::Forgotten(_)) => file.changes.clear(),
+            Some(Then::Nothing(_)) => {}
+        }
+        self.disk.0.changed.notify_all();
+        then.map_or(Ok(()), |then| Err(then.error()))
+    }
+}
