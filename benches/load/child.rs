@@ -82,9 +82,7 @@ pub(crate) fn serve_ledger(folder: &Path) {
     runtime().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         say_ready(&listener, opened_in);
-        serve(listener, Arc::clone(&ledger), ServeOptions::default(), input_closed())
-            .await
-            .unwrap();
+        serve(listener, Arc::clone(&ledger), ServeOptions::default(), input_closed()).await.unwrap();
     });
     ledger.close();
 }

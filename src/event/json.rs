@@ -48,7 +48,7 @@ pub fn event_to_json(body: &[u8]) -> Json {
     let event = schema().event();
     let offset = event
         .field_named(UTC_OFFSET_MINUTES)
-        .and_then(|field| last_number(body, field.number))
+        .and_then(|field| Some(field.kind.normal(last_number(body, field.number)?)))
         .map(zigzag_decoded)
         .filter(|minutes| minutes.abs() <= TEXT_OFFSET_MINUTES_MAX);
     let mut json = message_to_json(event, body, offset);

@@ -11,7 +11,7 @@ use tonic::{Code, Status, Streaming};
 use super::convert::{append_response, batch};
 use super::explain::explain;
 use super::service::Shutdown;
-use super::status::{IntoStatus as _, class_of, invalid, status};
+use super::status::{IntoStatus as _, class_of, status};
 use super::wire;
 use crate::ledger::{AppendError, FailureClass, Ledger, Pending};
 
@@ -42,8 +42,8 @@ async fn submit(ledger: &Arc<Ledger>, request: wire::AppendRequest) -> Result<Pe
 }
 
 fn submit_now(ledger: &Ledger, request: wire::AppendRequest) -> Result<Pending, Status> {
-    let batch = batch(request, ledger.limits()).map_err(invalid)?;
-    ledger.submit(batch).map_err(AppendError::into_status)
+    let batch = batch(request, ledger.limits()).map_err(AppendError::Invalid);
+    batch.and_then(|batch| ledger.submit(batch)).map_err(AppendError::into_status)
 }
 
 /// A request of a stream, on its way through the writer.

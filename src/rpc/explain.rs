@@ -54,6 +54,9 @@ fn explained(response: Response<Body>) -> Response<Body> {
     }
 }
 
+/// What the transport says of bytes that are no request.
+const MALFORMED: [&str; 4] = ["decode", "decoding", "compression flag", "Missing request"];
+
 /// What the transport says, with reason and class. Nothing was written: no method has run.
 pub(super) fn explain(bare: &Status) -> Status {
     let message = bare.message();
@@ -61,9 +64,14 @@ pub(super) fn explain(bare: &Status) -> Status {
         Code::OutOfRange if message.contains("message length too large") => {
             (Code::InvalidArgument, "MESSAGE_TOO_LARGE", format!("{message} (message_bytes_max)"))
         }
-        Code::Internal if message.contains("decode") || message.contains("compression") => {
+        Code::Internal if MALFORMED.iter().any(|said| message.contains(said)) => {
             (Code::InvalidArgument, "MALFORMED_REQUEST", format!("not a request: {message}"))
         }
+        Code::Unimplemented if message.contains("compressed") => (
+            Code::Unimplemented,
+            "UNSUPPORTED_COMPRESSION",
+            format!("{message}; send it uncompressed"),
+        ),
         Code::Unimplemented => (
             Code::Unimplemented,
             "UNKNOWN_METHOD",

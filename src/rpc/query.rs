@@ -58,7 +58,7 @@ pub(super) async fn reach(ledger: &Ledger, basis: Option<&wire::Basis>) -> Resul
 pub(super) fn named(correlation_id: &str) -> Result<(), Status> {
     if correlation_id.is_empty() {
         let what = "missing; the request is about one order";
-        return Err(invalid(vec![Violation::new("correlation_id", what)]));
+        return Err(invalid(&[Violation::new("correlation_id", what)]));
     }
     Ok(())
 }
@@ -68,7 +68,8 @@ pub(super) async fn get_order(
     request: wire::GetOrderRequest,
 ) -> Result<wire::GetOrderResponse, Status> {
     named(&request.correlation_id)?;
-    let as_of = as_of(request.basis.as_ref(), request.as_of_occurred.as_ref()).map_err(invalid)?;
+    let as_of = as_of(request.basis.as_ref(), request.as_of_occurred.as_ref())
+        .map_err(|violations| invalid(&violations))?;
     reach(ledger, request.basis.as_ref()).await?;
     let id = request.correlation_id;
     blocking(ledger, move |ledger| {
@@ -115,7 +116,8 @@ pub(super) async fn get_timeline(
     request: wire::GetTimelineRequest,
 ) -> Result<wire::GetTimelineResponse, Status> {
     named(&request.correlation_id)?;
-    let as_of = as_of(request.basis.as_ref(), request.as_of_occurred.as_ref()).map_err(invalid)?;
+    let as_of = as_of(request.basis.as_ref(), request.as_of_occurred.as_ref())
+        .map_err(|violations| invalid(&violations))?;
     reach(ledger, request.basis.as_ref()).await?;
     let rows_max = ledger.limits().page_rows_max;
     let asked = usize::try_from(request.page_size).unwrap_or(usize::MAX);

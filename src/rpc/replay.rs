@@ -53,7 +53,7 @@ fn from_recorded(request: &wire::ReplayRequest) -> Result<Option<u64>, Status> {
     let Some(time) = &request.from_recorded else {
         return Ok(None);
     };
-    let violation = |what: &str| invalid(vec![Violation::new("from_recorded", what)]);
+    let violation = |what: &str| invalid(&[Violation::new("from_recorded", what)]);
     if request.from_offset > 0 {
         return Err(violation("given beside from_offset; a replay starts at one of them"));
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
+use tonic::server::NamedService as _;
 use tonic::transport::Server;
+use tonic_health::ServingStatus;
 
 use super::explain::Explain;
 use super::service::{Service, Shutdown};
@@ -63,6 +65,8 @@ pub enum ServeError {
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const FRAME_BYTES: u32 = 256 * 1024;
+/// The name under which the health service is asked about the server as a whole.
+const WHOLE_SERVER: &str = "";
 /// How often the health service looks whether the ledger takes appends.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -110,10 +114,10 @@ pub async fn serve(
     let watch_health = async {
         let mut shutdown = Shutdown::watching(ending);
         loop {
-            if ledger.takes_appends() && !shutdown.has_begun() {
-                health.set_serving::<LedgerServiceServer<Service>>().await;
-            } else {
-                health.set_not_serving::<LedgerServiceServer<Service>>().await;
+            let serving = ledger.takes_appends() && !shutdown.has_begun();
+            let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+            for service in [LedgerServiceServer::<Service>::NAME, WHOLE_SERVER] {
+                health.set_service_status(service, status).await;
             }
             tokio::select! {
                 () = tokio::time::sleep(HEALTH_INTERVAL) => {}

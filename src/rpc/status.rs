@@ -29,12 +29,22 @@ pub(crate) fn error_details(status: &Status) -> ErrorDetails {
 
 /// A status with its reason and class.
 pub(super) fn status(code: Code, reason: &str, class: FailureClass, message: String) -> Status {
-    Status::with_error_details(code, message, details(reason, class))
+    let mut details = details(reason, class);
+    if class == FailureClass::NotWritten {
+        set_retry(&mut details, LATER);
+    }
+    Status::with_error_details(code, message, details)
 }
 
-/// A refused request, with all that is wrong with it.
-pub(super) fn invalid(violations: Vec<Violation>) -> Status {
-    AppendError::Invalid(violations).into_status()
+/// A refused question, with all that is wrong with it.
+pub(super) fn invalid(violations: &[Violation]) -> Status {
+    let list: Vec<_> = violations.iter().map(ToString::to_string).collect();
+    let mut message = format!("the request breaks {}", list.join("; "));
+    truncate(&mut message, DETAIL_TEXT_BYTES_MAX / 2);
+    let mut details = details("INVALID_REQUEST", FailureClass::Refused);
+    add_violations(&mut details, violations);
+    let message = format!("{message}: correct the request");
+    Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
 /// The class that a status carries; in doubt where it carries none.

@@ -173,11 +173,10 @@ fn two_streams_at_once_do_not_mix_and_their_duplicates_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(folder.path()).await;
         let mut client = server.client().await;
-        append(&mut client, [event("shared", 0)]).await;
+        append(&mut client, [event("both", 0)]).await;
         let stream = |order: &'static str| {
             let mut client = client.clone();
-            let requests =
-                (0..300).map(|n| request(n, batch([event(order, n), event("shared", n)])));
+            let requests = (0..300).map(|n| request(n, batch([event(order, n), event("both", n)])));
             let requests: Vec<_> = requests.collect();
             tokio::spawn(async move { answers(&mut client, requests).await })
         };
@@ -188,7 +187,7 @@ fn two_streams_at_once_do_not_mix_and_their_duplicates_are_found() {
             assert_eq!(ids, (0..300).collect::<Vec<_>>());
             assert!(answers.iter().map(offset_of).is_sorted());
         }
-        for order in ["one", "other", "shared"] {
+        for order in ["one", "other", "both"] {
             let request = GetTimelineRequest {
                 correlation_id: order.into(),
                 ..GetTimelineRequest::default()
@@ -196,5 +195,35 @@ fn two_streams_at_once_do_not_mix_and_their_duplicates_are_found() {
             let timeline = client.get_timeline(request).await.unwrap();
             assert_eq!(timeline.into_inner().revision, 300, "{order}");
         }
+    });
+}
+
+#[test]
+fn a_caller_that_never_reads_its_answers_holds_up_nobody_else() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let small_window = server.endpoint().initial_stream_window_size(1_000);
+        let channel = small_window.connect().await.unwrap();
+        let mut deaf = order_ledger::LedgerServiceClient::new(channel);
+        let (requests, receiver) = mpsc::channel(1);
+        let receiver = tokio_stream::wrappers::ReceiverStream::new(receiver);
+        let mut answers = deaf.append_stream(receiver).await.unwrap().into_inner();
+        let sent = tokio::spawn(async move {
+            for n in 0..5_000 {
+                requests.send(request(n, batch([event("deaf", n)]))).await.unwrap();
+            }
+        });
+        let mut client = server.client().await;
+        for n in 0..50 {
+            append(&mut client, [event("a", n)]).await;
+        }
+        let mut read = 0;
+        while let Some(answer) = answers.message().await.unwrap() {
+            assert_eq!(answer.request_id, read);
+            read += 1;
+        }
+        sent.await.unwrap();
+        assert_eq!((read, head(&mut client).await), (5_000, 5_050));
     });
 }

@@ -72,12 +72,8 @@ struct Cut {
 }
 
 impl Cut {
-    fn basis(self) -> Option<Basis> {
-        Some(Basis {
-            at_least: 0,
-            as_of_offset: self.offset,
-            as_of_recorded: self.recorded.map(time),
-        })
+    fn basis(self) -> Basis {
+        Basis { at_least: 0, as_of_offset: self.offset, as_of_recorded: self.recorded.map(time) }
     }
 }
 
@@ -121,7 +117,7 @@ async fn check(client: &mut Client, known: &[Known], order: &str, cut: Cut) {
     let expected = naive(known, order, cut);
     let request = GetTimelineRequest {
         correlation_id: order.into(),
-        basis: cut.basis(),
+        basis: Some(cut.basis()),
         as_of_occurred: cut.occurred.map(time),
         ..GetTimelineRequest::default()
     };
@@ -130,7 +126,7 @@ async fn check(client: &mut Client, known: &[Known], order: &str, cut: Cut) {
 
     let request = GetOrderRequest {
         correlation_id: order.into(),
-        basis: cut.basis(),
+        basis: Some(cut.basis()),
         as_of_occurred: cut.occurred.map(time),
     };
     let found = client.get_order(request).await.unwrap().into_inner();
@@ -144,6 +140,7 @@ async fn check(client: &mut Client, known: &[Known], order: &str, cut: Cut) {
     assert_eq!(ends, [offsets().min(), offsets().max()], "{cut:?}");
 }
 
+/// Seen red with `<` in place of `<=` in `AsOf::includes`.
 #[test]
 fn all_combinations_of_both_clocks_and_an_offset_answer_as_a_naive_computation_does() {
     run(async {

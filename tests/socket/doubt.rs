@@ -27,6 +27,7 @@ async fn start(folder: &std::path::Path, disk: &TestDisk) -> Server {
     Server::start_with(folder, options, ServeOptions::default()).await
 }
 
+/// Seen red with a failed commit that is answered as `Poisoned`.
 #[test]
 fn an_append_whose_sync_fails_is_in_doubt_and_the_next_is_not_written() {
     run(async {

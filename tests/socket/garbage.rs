@@ -80,6 +80,7 @@ fn garbage_in_the_place_of_an_event_is_refused_by_its_place() {
     });
 }
 
+/// Seen red with an empty body and one that ends early explained as `INTERNAL`.
 #[test]
 fn truncated_and_malformed_frames_are_refused() {
     run(async {

@@ -6,6 +6,12 @@
     clippy::panic,
     reason = "a test that is surprised fails"
 )]
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::large_futures,
+    clippy::large_stack_arrays,
+    reason = "events are made where they are used"
+)]
 
 mod append;
 mod append_stream;

@@ -4,14 +4,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use order_ledger::proto::append_stream_response::Result as Answer;
-use order_ledger::proto::{AppendStreamRequest, FailureClass};
+use order_ledger::proto::{AppendStreamRequest, FailureClass, ReplayRequest};
 use order_ledger::{Limits, Options, ServeOptions};
+use tokio::task::JoinHandle;
 use tonic::Code;
 use tonic::codegen::tokio_stream;
 
 use crate::disk::TestDisk;
 use crate::support::{
-    Explained, Server, append, batch, event, explained, head, large_event, refusal, run,
+    Explained, Server, append, batch, event, explained, head, large_event, options, refusal, run,
 };
 
 const OVERLOADED: (Code, &str, &str) = (Code::ResourceExhausted, "OVERLOADED", "not_written");
@@ -64,7 +65,7 @@ fn what_waits_in_the_queue_is_written_and_what_was_refused_beside_it_is_not() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         // One is being written, two wait, and three were refused at once.
-        let refused: Vec<_> = calls.iter().map(|call| call.is_finished()).collect();
+        let refused: Vec<_> = calls.iter().map(JoinHandle::is_finished).collect();
         assert_eq!(refused, [false, false, false, true, true, true]);
         disk.0.stand_still(false);
         for (call, refused) in calls.into_iter().zip(refused) {
@@ -138,5 +139,28 @@ fn a_full_disk_refuses_appends_until_there_is_space_and_reads_go_on() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
         assert_eq!(appended.head, written + 1);
+    });
+}
+
+#[test]
+fn calls_beyond_the_streams_of_a_connection_wait_and_other_connections_do_not() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let serving = ServeOptions { streams_max: 2, ..ServeOptions::default() };
+        let server = Server::start_with(folder.path(), options(), serving).await;
+        let mut client = server.client().await;
+        let mut streams = Vec::new();
+        for _ in 0..2 {
+            let follow = ReplayRequest { follow: true, ..ReplayRequest::default() };
+            streams.push(client.replay(follow).await.unwrap().into_inner());
+        }
+        let mut third = client.clone();
+        let third = tokio::spawn(async move { head(&mut third).await });
+        let mut other = server.client().await;
+        assert_eq!(append(&mut other, [event("a", 1)]).await.head, 1);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(!third.is_finished(), "two streams are open");
+        streams.pop();
+        assert_eq!(third.await.unwrap(), 1);
     });
 }

@@ -246,6 +246,7 @@ fn every_violation_of_a_request_is_listed_and_none_of_its_events_is_written() {
     });
 }
 
+/// Seen red with expectations that are looked at only when all events are valid.
 #[test]
 fn violations_of_events_and_of_expectations_are_listed_together() {
     run(async {

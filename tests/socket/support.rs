@@ -94,11 +94,11 @@ impl Stopping {
     /// Waits until the server has ended and nothing of it holds the ledger, which is then closed.
     pub(crate) async fn stopped(self) {
         self.served.await.unwrap().unwrap();
-        let mut shared = self.ledger;
+        let mut held = self.ledger;
         for _ in 0..200 {
-            match Arc::try_unwrap(shared) {
+            match Arc::try_unwrap(held) {
                 Ok(ledger) => return drop(ledger),
-                Err(still) => shared = still,
+                Err(still) => held = still,
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -179,6 +179,10 @@ pub(crate) fn explained(status: &Status) -> Explained {
         ["refused", "not_written", "in_doubt"].contains(&class.as_str()),
         "class {class:?} of {status:?}"
     );
+    let retry_after = details.retry_info().and_then(|retry| retry.retry_delay);
+    if class == "not_written" {
+        assert!(retry_after.is_some_and(|after| !after.is_zero()), "no delay in {status:?}");
+    }
     let violations = details.bad_request().into_iter();
     let preconditions = details.precondition_failure().into_iter();
     Explained {
@@ -186,7 +190,7 @@ pub(crate) fn explained(status: &Status) -> Explained {
         reason: info.reason.clone(),
         class,
         message: status.message().to_owned(),
-        retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+        retry_after,
         violations: violations
             .flat_map(|bad| bad.field_violations.clone())
             .map(|one| (one.field, one.description))

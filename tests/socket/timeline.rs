@@ -93,6 +93,7 @@ async fn pages(client: &mut Client, first: GetTimelineRequest) -> Vec<RecordedEv
     read
 }
 
+/// Seen red with pages that are answered at the head instead of the basis of the first.
 #[test]
 fn pages_fit_together_while_the_ledger_grows() {
     run(async {

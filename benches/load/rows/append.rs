@@ -142,7 +142,8 @@ async fn one_caller(args: &Args, folder: &Path, report: &mut Report) {
         rounds.push((sync_us, echo_us, appends.next().await));
     }
     let limit = |sync: f64, echo: f64| 1e6 / (sync + echo);
-    let (sync, echo_us, run) = median(rounds, |(sync, echo, run)| run.rate() / limit(*sync, *echo));
+    let (sync, echo_us, run) =
+        median(rounds, |(sync, echo, run)| run.rate() / limit(*sync, *echo));
     let what = format!(
         "{}; limit {:.0}/s: echo p50 {echo_us:.1} us + fdatasync p50 {sync:.1} us",
         run.latencies(),
@@ -186,8 +187,9 @@ async fn streams(args: &Args, folder: &Path, report: &mut Report) {
         // The first one warms up.
         for _ in 0..4 {
             let channels = connect_callers(&server.url, callers, 1).await;
-            let exchange =
-                |channel| (BytesClient::new(channel), Pipelined(orders.feed(OPEN_ORDERS)));
+            let exchange = |channel| {
+                (BytesClient::new(channel), Pipelined(orders.feed(OPEN_ORDERS)))
+            };
             let exchanges = channels.into_iter().map(exchange).collect();
             let times = (args.window, args.run_time());
             runs.push(pipeline::run(exchanges, APPEND_STREAM, times).await);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use order_ledger::Ledger;
+use order_ledger::{Ledger, Outcome};
 
 use crate::load::args::Args;
 use crate::load::callers::{Run, median};
@@ -25,14 +25,15 @@ pub(crate) fn measure(args: &Args, folder: &Path, report: &mut Report) {
 
 fn one_at_a_time(args: &Args, folder: &Path, report: &mut Report) {
     let ledger = Ledger::open(folder.join("embedded-one"), Default::default()).unwrap();
-    let feeds = feeds(1);
+    let feeds = feeds(&Orders::default(), 1);
     append(&ledger, &feeds, 1, args.run_time() / 4);
     let pairs = (0..3).map(|_| {
         let sync = sync_p50(folder, args.limit_time());
         (sync, append(&ledger, &feeds, 1, args.run_time()))
     });
     let sync_us = |sync: Duration| sync.as_secs_f64() * 1e6;
-    let (sync, run) = median(pairs.collect(), |(sync, run)| run.quantile_us(0.5) / sync_us(*sync));
+    let (sync, run) =
+        median(pairs.collect(), |(sync, run)| run.quantile_us(0.5) / sync_us(*sync));
     let what = format!(
         "1 caller, p99 {:.0} us, {:.0}/s; fdatasync p50 {:.1} us in the same round; parse included",
         run.quantile_us(0.99),
@@ -45,8 +46,9 @@ fn one_at_a_time(args: &Args, folder: &Path, report: &mut Report) {
 
 fn batches(args: &Args, folder: &Path, report: &mut Report) {
     let ledger = Ledger::open(folder.join("embedded-batches"), Default::default()).unwrap();
+    let orders = Orders::default();
     for callers in [1, 4] {
-        let feeds = feeds(callers);
+        let feeds = feeds(&orders, callers);
         append(&ledger, &feeds, BATCH_EVENTS, args.run_time() / 4);
         let runs = (0..3).map(|_| append(&ledger, &feeds, BATCH_EVENTS, args.run_time()));
         let run = median(runs.collect(), Run::rate);
@@ -56,8 +58,7 @@ fn batches(args: &Args, folder: &Path, report: &mut Report) {
     }
 }
 
-fn feeds(callers: usize) -> Vec<Mutex<Feed>> {
-    let orders = Orders::default();
+fn feeds(orders: &Orders, callers: usize) -> Vec<Mutex<Feed>> {
     (0..callers).map(|_| Mutex::new(orders.feed(OPEN_ORDERS))).collect()
 }
 
@@ -73,7 +74,8 @@ fn append(ledger: &Ledger, feeds: &[Mutex<Feed>], batch_events: usize, time: Dur
                 let begin = Instant::now();
                 while begin.elapsed() < time {
                     let before = Instant::now();
-                    ledger.append(feed.batch(batch_events)).unwrap();
+                    let appended = ledger.append(feed.batch(batch_events)).unwrap();
+                    check(&appended.outcomes, batch_events);
                     run.record(before.elapsed(), batch_events as u64);
                 }
                 run.elapsed = begin.elapsed();
@@ -82,4 +84,9 @@ fn append(ledger: &Ledger, feeds: &[Mutex<Feed>], batch_events: usize, time: Dur
         }
     });
     Arc::try_unwrap(all).unwrap().into_inner().unwrap()
+}
+
+fn check(outcomes: &[Outcome], events: usize) {
+    let new = outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Appended(_))).count();
+    assert_eq!(new, events, "every event is new");
 }
