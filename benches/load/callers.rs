@@ -93,23 +93,26 @@ pub(crate) async fn run<C: Caller>(callers: Vec<C>, time: Duration) -> (Run, Vec
 pub(crate) struct Runs<C> {
     callers: Vec<C>,
     time: Duration,
+    /// What all runs counted, the warm-up included.
+    pub(crate) total: u64,
 }
 
 impl<C: Caller> Runs<C> {
     /// Warms up.
     pub(crate) async fn of(callers: Vec<C>, time: Duration) -> Self {
-        let (_, callers) = run(callers, time / 4).await;
-        Self { callers, time }
+        let (warm_up, callers) = run(callers, time / 4).await;
+        Self { callers, time, total: warm_up.count }
     }
 
     pub(crate) async fn next(&mut self) -> Run {
         let (run, callers) = run(std::mem::take(&mut self.callers), self.time).await;
         self.callers = callers;
+        self.total += run.count;
         run
     }
 
     /// The median of three runs by rate.
-    pub(crate) async fn median(mut self) -> Run {
+    pub(crate) async fn median(&mut self) -> Run {
         let runs = vec![self.next().await, self.next().await, self.next().await];
         median(runs, Run::rate)
     }

@@ -73,7 +73,8 @@ impl Row {
         let ratio = self.ratio().map_or_else(String::new, |ratio| format!("{ratio:.2}"));
         let (name, what) = (self.name, &self.what);
         let (required, verdict) = (self.required(), self.verdict());
-        let line = format!("{name:<34} {result:>18} {required:>14} {ratio:>5} {verdict:<5}  {what}");
+        let line =
+            format!("{name:<34} {result:>18} {required:>14} {ratio:>5} {verdict:<5}  {what}");
         line.trim_end().to_owned()
     }
 

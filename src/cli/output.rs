@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::event::{event_to_json, to_hex};
 use crate::rpc::wire;
-use crate::time::{ns_from_parts, rfc3339};
+use crate::time::rfc3339;
 
 /// How a command answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -95,8 +95,7 @@ pub(super) fn duration_text(ns: u64) -> String {
 
 /// RFC 3339 of a timestamp of the wire.
 pub(super) fn time_text(time: Option<&Timestamp>) -> String {
-    let ns = time.and_then(|time| ns_from_parts(time.seconds, time.nanos));
-    ns.map(|ns| rfc3339(ns, None)).unwrap_or_default()
+    time.map(|time| rfc3339(time, None)).unwrap_or_default()
 }
 
 /// A recorded event with its place, as JSON.

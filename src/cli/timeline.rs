@@ -9,7 +9,7 @@ use super::output::{Output, bold, duration_text, print_table, recorded_json, tab
 use super::target::Target;
 use crate::event::{Event, event_to_json};
 use crate::rpc::wire;
-use crate::time::{parse_rfc3339, timestamp};
+use crate::time::parse_rfc3339;
 
 #[derive(Debug, Args)]
 pub(super) struct Timeline {
@@ -39,7 +39,7 @@ pub(super) struct AsOfArguments {
 }
 
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
-    parse_rfc3339(text).map(|(ns, _)| timestamp(ns))
+    parse_rfc3339(text).map(|(time, _)| time)
 }
 
 impl Timeline {

@@ -41,7 +41,7 @@ pub(super) fn planned(at: i64) -> prost_types::Timestamp {
 
 /// The local date, as `20260105`.
 pub(super) fn local_date(at: i64, utc_offset_minutes: i32) -> String {
-    let text = rfc3339(at, Some(utc_offset_minutes));
+    let text = rfc3339(&timestamp(at), Some(utc_offset_minutes));
     text.chars().take_while(|symbol| *symbol != 'T').filter(char::is_ascii_digit).collect()
 }
 
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn the_demo_starts_on_a_monday_morning() {
-        assert_eq!(rfc3339(START, None), "2026-01-05T06:00:00Z");
+        assert_eq!(rfc3339(&timestamp(START), None), "2026-01-05T06:00:00Z");
         assert_eq!(local_date(START, 0), "20260105");
         assert_eq!(local_date(START, -7 * 60), "20260104");
         assert_eq!(local_hour(START, -7 * 60), 23);
@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn the_next_departure_is_later_the_same_day_or_after_sunday() {
         let departures = [11 * 60, 18 * 60];
-        let next = |now| rfc3339(next_at(now, 60, &departures), Some(60));
+        let next = |now| rfc3339(&timestamp(next_at(now, 60, &departures)), Some(60));
         assert_eq!(next(START), "2026-01-05T11:00:00+01:00");
         assert_eq!(next(START + 5 * HOUR), "2026-01-05T18:00:00+01:00");
         assert_eq!(next(START + 5 * DAY + 12 * HOUR), "2026-01-12T11:00:00+01:00");
@@ -74,6 +74,6 @@ mod tests {
     #[test]
     fn a_day_begins_at_local_midnight() {
         let begin = floor_local(START, DAY, -8 * 60);
-        assert_eq!(rfc3339(begin, Some(-8 * 60)), "2026-01-04T00:00:00-08:00");
+        assert_eq!(rfc3339(&timestamp(begin), Some(-8 * 60)), "2026-01-04T00:00:00-08:00");
     }
 }

@@ -6,12 +6,14 @@ use super::schema::{Field, Kind, Message, Schema, TextRule, schema};
 use super::violation::Violation;
 use crate::limits::Limits;
 use crate::num::usize_from;
-use crate::time::ns_from_parts;
+use crate::time::{is_timestamp, ns_from_parts};
 
 /// Repeated fields have numbers below this; those beyond it lose the index in the path of a
 /// violation, nothing else.
 const COUNTED_FIELDS: usize = 64;
 
+/// The field that says when an event occurred.
+const OCCURRED_AT: &str = "occurred_at";
 /// Quantities: digits before the point.
 pub(crate) const QUANTITY_INTEGER_DIGITS_MAX: usize = 12;
 /// Quantities: digits after the point.
@@ -95,7 +97,7 @@ impl Check<'_> {
             }
             (Kind::Text(rule), Value::Bytes(text)) => self.text(rule, text, path),
             (Kind::Timestamp, Value::Bytes(encoded)) => {
-                if let Err(what) = timestamp(encoded) {
+                if let Err(what) = check_timestamp(encoded, known.name == OCCURRED_AT) {
                     self.violation(path, what);
                 }
             }
@@ -157,15 +159,20 @@ impl Check<'_> {
     }
 }
 
-/// The nanoseconds that an encoded timestamp says, or what is wrong with it.
-pub(crate) fn timestamp(encoded: &[u8]) -> Result<i64, String> {
+/// What is wrong with an encoded timestamp. The time of an event is part of its leaf, where it has 64
+/// bits of nanoseconds; other times go as far as RFC 3339 does.
+fn check_timestamp(encoded: &[u8], is_event_time: bool) -> Result<(), String> {
     let (seconds, nanos) = timestamp_parts(encoded, (0, 0))?;
-    ns_from_parts(seconds, nanos).ok_or_else(|| {
-        format!(
-            "{seconds} s and {nanos} ns is out of range; allowed is 1677-09-21 .. 2262-04-11 with \
-             0 to 999999999 ns"
-        )
-    })
+    let (good, allowed) = if is_event_time {
+        (ns_from_parts(seconds, nanos).is_some(), "1677-09-21 .. 2262-04-11")
+    } else {
+        (is_timestamp(seconds, nanos), "the years 1 .. 9999")
+    };
+    if good {
+        return Ok(());
+    }
+    let given = format!("{seconds} s and {nanos} ns is out of range");
+    Err(format!("{given}; allowed is {allowed}, with 0 to 999999999 ns"))
 }
 
 /// Seconds and nanoseconds of an encoded timestamp, on top of those of an earlier part of it.

@@ -7,6 +7,7 @@
 //! the way out and in again.
 
 use bytes::Bytes;
+use prost_types::Timestamp;
 use serde_json::{Map, Number, Value as Json};
 
 use super::canonical::map_entry;
@@ -161,7 +162,7 @@ impl Encoder {
                 None => self.violation(path, "not hexadecimal text"),
             },
             Kind::Timestamp => match value.as_str().map(time::parse_rfc3339) {
-                Some(Ok((ns, _))) => put_bytes_field(out, number, &timestamp_bytes(ns)),
+                Some(Ok((time, _))) => put_bytes_field(out, number, &timestamp_bytes(&time)),
                 Some(Err(what)) => self.violation(path, what),
                 None => self.violation(path, "not RFC 3339 text"),
             },
@@ -233,8 +234,7 @@ fn text(rule: TextRule, value: &Json) -> Result<String, String> {
     }
 }
 
-fn timestamp_bytes(ns: i64) -> Vec<u8> {
-    let parts = time::timestamp(ns);
+fn timestamp_bytes(parts: &Timestamp) -> Vec<u8> {
     let mut encoded = Vec::new();
     if parts.seconds != 0 {
         put_varint_field(&mut encoded, 1, parts.seconds.cast_unsigned());
@@ -307,7 +307,7 @@ fn merge_json(held: &mut Json, later: Json) {
 fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
     let value = match value {
         Value::Varint(number) => Value::Varint(field.kind.normal(number)),
-        other => other,
+        Value::Fixed64(_) | Value::Fixed32(_) | Value::Bytes(_) => value,
     };
     match (field.kind, value) {
         (Kind::Bool, Value::Varint(flag)) => Json::Bool(flag != 0),
@@ -329,9 +329,10 @@ fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
         }
         (Kind::Text(_), Value::Bytes(text)) => Json::String(lossless(text)),
         (Kind::Timestamp, Value::Bytes(encoded)) => {
-            let ns = check::timestamp(encoded).unwrap_or_default();
+            let parts = check::timestamp_parts(encoded, (0, 0)).unwrap_or_default();
+            let time = Timestamp { seconds: parts.0, nanos: parts.1 };
             let minutes = offset.and_then(|minutes| i32::try_from(minutes).ok());
-            Json::String(time::rfc3339(ns, minutes))
+            Json::String(time::rfc3339(&time, minutes))
         }
         (Kind::Message(index), Value::Bytes(encoded)) => {
             Json::Object(message_to_json(schema().message(index), encoded, offset))

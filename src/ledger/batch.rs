@@ -138,17 +138,20 @@ fn check(batch: &Batch, limits: &Limits) -> Vec<Violation> {
         violations.push(Violation::new("events", what));
     }
     for (index, expected) in batch.expectations.iter().enumerate() {
-        let field = format!("expectations[{index}].correlation_id");
-        let length = expected.correlation_id.len();
-        let max = limits.id_bytes_max;
-        if length == 0 {
-            violations.push(Violation::new(field, "missing; an expectation names an order"));
-        } else if length > max {
-            let what = format!("{length} bytes; an id has at most {max} (id_bytes_max)");
-            violations.push(Violation::new(field, what));
-        }
+        violations.extend(check_expectation(index, &expected.correlation_id, limits));
     }
     violations
+}
+
+/// What is wrong with the order that an expectation names.
+pub(crate) fn check_expectation(index: usize, id: &str, limits: &Limits) -> Option<Violation> {
+    let max = limits.id_bytes_max;
+    let what = match id.len() {
+        0 => "missing; an expectation names an order".to_owned(),
+        length if length > max => format!("{length} bytes; an id has at most {max} (id_bytes_max)"),
+        _ => return None,
+    };
+    Some(Violation::new(format!("expectations[{index}].correlation_id"), what))
 }
 
 /// Finds events that stand in the batch twice.

@@ -30,6 +30,7 @@ pub use wait::Pending;
 
 use admission::LookedUp;
 use batch::Prepared;
+pub(crate) use batch::check_expectation;
 use known::KnownOrder;
 use queue::Queue;
 use writer::{Command, Head, Submission};

@@ -46,6 +46,7 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
     disk.create_dir(folder).map_err(io)?;
     let lock = lock(&*disk, folder)?;
     let ledger_id = identify(&*disk, folder)?;
+    disk.sync_dir(folder).map_err(io)?;
     let log = LogFolder::open(
         Arc::clone(&disk),
         &folder.join(Place::LOG_FOLDER),

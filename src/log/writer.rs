@@ -76,6 +76,10 @@ impl LogFolder {
         from: Point,
         mut each: impl FnMut(Placed<'_>),
     ) -> Result<LogWriter, LogError> {
+        // A process that ended may have left names and bytes that no sync had made durable. They
+        // are there for good before anybody is shown them.
+        let Preparation { disk, folder, .. } = &self.preparation;
+        disk.sync_dir(folder).map_err(|error| LogError::io(folder, error))?;
         let mut end = from;
         let segments = self.segments.all();
         let begin = segments.partition_point(|segment| segment.first_offset <= from.offset);
@@ -95,7 +99,11 @@ impl LogFolder {
         (from, next): (Point, Option<u64>),
         each: &mut impl FnMut(Placed<'_>),
     ) -> Result<Point, LogError> {
-        let found = walk(segment, from, each)?;
+        let mut last_block = None;
+        let found = walk(segment, from, &mut |placed| {
+            last_block = Some(usize_from(placed.block_position));
+            each(placed);
+        })?;
         let position = u32::try_from(found.position).unwrap_or(u32::MAX);
         let end = Point { offset: found.next_offset, position };
         let defect = match (found.rest, next) {
@@ -114,6 +122,9 @@ impl LogFolder {
             }
             (Rest::Torn { defect, .. }, Some(_)) | (Rest::Corrupt(defect), _) => Some(defect),
         };
+        if let (None, None, Some(begin)) = (&defect, next, last_block) {
+            settle(segment, (begin, found.position))?;
+        }
         defect.map_or(Ok(end), |defect| Err(LogError::corrupt_at(segment, end, defect)))
     }
 
@@ -166,6 +177,16 @@ fn walk(
 
 fn cut(segment: &Segment, (begin, end): (usize, usize)) -> Result<(), LogError> {
     write_all_at(&*segment.file, &vec![0; end - begin], u64_from(begin))
+        .and_then(|()| segment.file.sync())
+        .map_err(|error| LogError::segment_io(segment, error))
+}
+
+/// Makes the last block durable, which was perhaps never synced, or whose sync failed: a sync alone
+/// does not repeat what an earlier one has failed to do, so the block is written again.
+fn settle(segment: &Segment, (begin, end): (usize, usize)) -> Result<(), LogError> {
+    let mut block = vec![0; end - begin];
+    read_full_at(&*segment.file, &mut block, u64_from(begin))
+        .and_then(|_| write_all_at(&*segment.file, &block, u64_from(begin)))
         .and_then(|()| segment.file.sync())
         .map_err(|error| LogError::segment_io(segment, error))
 }

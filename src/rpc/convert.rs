@@ -5,7 +5,7 @@ use prost_types::Timestamp;
 
 use super::wire;
 use crate::event::{Event, RecordedEvent, Violation};
-use crate::ledger::{Appended, AsOf, Batch, Outcome, Receipt};
+use crate::ledger::{Appended, AsOf, Batch, Outcome, Receipt, check_expectation};
 use crate::limits::Limits;
 use crate::order::OrderSummary;
 use crate::proto;
@@ -35,6 +35,10 @@ pub(super) fn batch(
         }
     }
     if !violations.is_empty() {
+        let expected = request.expectations.iter().enumerate();
+        violations.extend(expected.filter_map(|(index, expectation)| {
+            check_expectation(index, &expectation.correlation_id, limits)
+        }));
         return Err(violations);
     }
     let mut batch = Batch::of(events);

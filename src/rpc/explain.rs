@@ -2,9 +2,11 @@
 //! message over the limit, a method that is not there. Does not know the methods.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::body::Body;
-use tonic::codegen::http::{Request, Response};
+use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::{Code, Status};
 use tower::{Layer, Service};
 
@@ -42,9 +44,43 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let deadline = timeout(request.headers()).map(|after| Instant::now() + after);
         let answer = self.0.call(request);
-        Box::pin(async move { Ok(explained(answer.await?)) })
+        Box::pin(async move {
+            let Some(deadline) = deadline else {
+                return Ok(explained(answer.await?));
+            };
+            match tokio::time::timeout_at(deadline, answer).await {
+                Ok(answer) => Ok(explained(answer?)),
+                Err(_) => Ok(deadline_exceeded().into_http()),
+            }
+        })
     }
+}
+
+/// How long the caller waits, less a moment: at that time the transport ends the call with
+/// CANCELLED and no word of explanation.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let count: u64 = digits.parse().ok().filter(|_| digits.len() <= 8)?;
+    let after = match unit {
+        "H" => Duration::from_secs(count * 3600),
+        "M" => Duration::from_secs(count * 60),
+        "S" => Duration::from_secs(count),
+        "m" => Duration::from_millis(count),
+        "u" => Duration::from_micros(count),
+        "n" => Duration::from_nanos(count),
+        _ => return None,
+    };
+    Some(after.saturating_sub(Duration::from_millis(5)))
+}
+
+fn deadline_exceeded() -> Status {
+    let message = "the deadline of the call has passed: if it appended, retry with the same event \
+                   ids, or call GetAppendOutcome";
+    let code = Code::DeadlineExceeded;
+    status(code, "DEADLINE_EXCEEDED", FailureClass::InDoubt, message.to_owned())
 }
 
 fn explained(response: Response<Body>) -> Response<Body> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
+use super::connection::Connection;
 use super::explain::Explain;
 use super::service::{Service, Shutdown};
 use super::wire::ledger_service_server::LedgerServiceServer;
@@ -65,6 +67,8 @@ pub enum ServeError {
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const FRAME_BYTES: u32 = 256 * 1024;
+/// How long connections may take to end when they are cut off.
+const CUT_TIME_MAX: Duration = Duration::from_secs(1);
 /// The name under which the health service is asked about the server as a whole.
 const WHOLE_SERVER: &str = "";
 /// How often the health service looks whether the ledger takes appends.
@@ -94,9 +98,15 @@ pub async fn serve(
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let (cut, cutting) = watch::channel(false);
+    let connections = TcpListenerStream::new(listener).map(move |stream| {
+        stream.and_then(|stream| {
+            stream.set_nodelay(true)?;
+            Ok(Connection::new(stream, Shutdown::watching(cutting.clone())))
+        })
+    });
     let mut no_more_calls = Shutdown::watching(ending.clone());
     let server = Server::builder()
-        .tcp_nodelay(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
@@ -108,7 +118,7 @@ pub async fn serve(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(service)
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), async move {
+        .serve_with_incoming_shutdown(connections, async move {
             no_more_calls.begun().await;
         });
     let watch_health = async {
@@ -130,6 +140,9 @@ pub async fn serve(
         let _ = end.send(true);
         tokio::time::sleep(options.shutdown_grace).await;
         tracing::warn!("calls were still open after the grace time; cutting them off");
+        let _ = cut.send(true);
+        // The server ends with its last connection, which takes a moment.
+        tokio::time::sleep(CUT_TIME_MAX).await;
     };
     tokio::select! {
         end = server => Ok(end?),

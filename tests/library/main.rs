@@ -1,7 +1,17 @@
 //! The library through its public API.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that is surprised fails, and says what it was doing"
+)]
+
 mod append;
 mod fault;
+mod faults;
 mod found;
+mod medium;
 mod power;
 mod random;
 mod simulated_disk;

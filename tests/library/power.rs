@@ -1,12 +1,11 @@
 //! The power goes at every operation on the disk: what was acknowledged is there afterwards, whole
 //! and in order, and nothing that nobody appended. Does not know files.
 
-use order_ledger::Event;
-
 use crate::found::{Scene, check, check_chains, replay};
+use crate::medium::{NewNames, Sectors, Strategy};
 use crate::random::Random;
-use crate::simulated_disk::{NewNames, Sectors, SimulatedDisk, Strategy};
-use crate::workload::{History, Step, long_tests, open_on, play, sized_event};
+use crate::simulated_disk::{SimulatedDisk, Track};
+use crate::workload::{History, Step, long_tests, long_workload, open_on, play, sized_event};
 
 /// What a power cut may leave of what was not synced.
 fn strategies(seed: u64) -> Vec<Strategy> {
@@ -55,61 +54,31 @@ fn short_workload() -> Vec<Step> {
     ]
 }
 
-/// Many batches of all sizes, some of them retries, by seed.
-fn long_workload(seed: u64) -> Vec<Step> {
-    let mut random = Random::seeded(seed);
-    let mut next_id = 0;
-    let mut batch = |random: &mut Random| -> Vec<Event> {
-        let count = 1 + random.below(4);
-        (0..count)
-            .map(|_| {
-                next_id += 1;
-                let is_retry = random.one_in(6);
-                numbered_event(if is_retry { random.below(next_id) } else { next_id })
-            })
-            .collect()
-    };
-    let mut steps = Vec::new();
-    for at in 0..60 {
-        steps.push(match random.below(12) {
-            0 => Step::Reopen,
-            1 | 2 => {
-                let mut together = vec![vec![sized_event("o0", &format!("first {at}"), 10)]];
-                together.extend((0..random.below(3)).map(|_| batch(&mut random)));
-                Step::Together(together)
-            }
-            _ => Step::Append(batch(&mut random)),
-        });
-    }
-    steps
-}
+/// Where the power is cut: after so many operations of one track.
+type Cut = (Track, u64);
 
-/// The event of an id: the same order and length each time.
-fn numbered_event(id: usize) -> Event {
-    let length = [10, 100, 600, 5_000][id % 4];
-    sized_event(&format!("o{}", id / 3 % 6), &id.to_string(), length)
-}
-
-/// Plays a workload with the power cut after so many operations.
-fn cut(steps: &[Step], operations: u64) -> (SimulatedDisk, History) {
+/// Plays a workload with the power cut.
+fn play_until(steps: &[Step], (track, operations): Cut) -> (SimulatedDisk, History) {
     let disk = SimulatedDisk::default();
-    disk.cut_power_after(operations);
+    disk.cut_power_after(track, operations);
     let history = play(&disk, steps);
     (disk, history)
 }
 
-fn count_operations(steps: &[Step]) -> u64 {
-    let (disk, history) = cut(steps, u64::MAX);
+/// Every place where the power can be cut, and one behind the end.
+fn cuts(steps: &[Step]) -> Vec<Cut> {
+    let (disk, history) = play_until(steps, (Track::Main, u64::MAX));
     assert!(history.in_doubt.is_empty() && history.not_written.is_empty());
-    disk.operations()
+    let of = |track| (0..=disk.operations(track)).map(move |operations| (track, operations));
+    of(Track::Main).chain(of(Track::Prepared)).collect()
 }
 
 /// Cuts the power at an operation, and looks at all that it may leave.
-fn check_cut(steps: &[Step], operations: u64) {
-    let (disk, history) = cut(steps, operations);
+fn check_cut(steps: &[Step], cut: Cut) {
+    let (disk, history) = play_until(steps, cut);
     let mut seen = Vec::new();
-    for strategy in strategies(operations) {
-        let _scene = Scene(format!("power cut after operation {operations}, {strategy:?}"));
+    for strategy in strategies(cut.1) {
+        let _scene = Scene(format!("power cut after operation {cut:?}, {strategy:?}"));
         let after = disk.after_power_cut(strategy);
         if seen.contains(&after.decisions) {
             continue;
@@ -129,12 +98,12 @@ fn check_cut(steps: &[Step], operations: u64) {
 fn check_second_cut(disk: &SimulatedDisk, history: &History, strategy: Strategy) {
     let trial = disk.fork();
     drop(open_on(&trial).unwrap());
-    let operations = usize::try_from(trial.operations()).unwrap();
+    let operations = usize::try_from(trial.operations(Track::Main)).unwrap();
     let mut random = Random::seeded(strategy.seed);
     let second = u64::try_from(random.below(operations)).unwrap();
     let _scene = Scene(format!("second power cut after operation {second} of the opening"));
     let again = disk.fork();
-    again.cut_power_after(second);
+    again.cut_power_after(Track::Main, second);
     drop(open_on(&again));
     let (sectors, names) = (Sectors::Random, NewNames::Random);
     let seed = random.next();
@@ -145,8 +114,8 @@ fn check_second_cut(disk: &SimulatedDisk, history: &History, strategy: Strategy)
 #[test]
 fn a_power_cut_at_every_operation_of_a_short_life_loses_nothing_acknowledged() {
     let steps = short_workload();
-    for operations in 0..count_operations(&steps) {
-        check_cut(&steps, operations);
+    for cut in cuts(&steps) {
+        check_cut(&steps, cut);
     }
 }
 
@@ -156,8 +125,27 @@ fn power_cuts_throughout_a_long_life_lose_nothing_acknowledged() {
     for seed in seeds {
         let _scene = Scene(format!("long workload of seed {seed}"));
         let steps = long_workload(seed);
-        for operations in (seed..count_operations(&steps)).step_by(stride) {
-            check_cut(&steps, operations);
+        for cut in cuts(&steps).into_iter().step_by(stride) {
+            check_cut(&steps, cut);
+        }
+    }
+}
+
+/// Without a power cut, a process that starts again sees writes that were never synced. What it
+/// shows of them, it has to make durable first.
+#[test]
+fn what_a_restarted_process_shows_survives_a_power_cut() {
+    let steps = short_workload();
+    for cut in cuts(&steps) {
+        let _scene = Scene(format!("process ended after operation {cut:?}"));
+        let (disk, history) = play_until(&steps, cut);
+        let disk = disk.after_process_end();
+        let ledger = open_on(&disk).unwrap();
+        let shown = History::of(&replay(&ledger, 0).unwrap());
+        assert!(shown.head() >= history.head());
+        for strategy in strategies(cut.1) {
+            let _scene = Scene(format!("then power cut, {strategy:?}"));
+            check(&open_on(&disk.after_power_cut(strategy).disk).unwrap(), &shown);
         }
     }
 }

@@ -1,9 +1,5 @@
 //! A disk in memory that loses power, tears writes, runs full, writes short and fails, all by seed.
 //! Does not know what is stored.
-//!
-//! What it assumes is what the ledger may assume of a medium: sectors of 512 bytes are written whole
-//! or not at all; before a sync, any subset of written sectors is there after a power cut; a name is
-//! there for certain when its folder was synced.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,10 +10,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use order_ledger::{Disk, DiskFile};
 
 use crate::fault::{Fault, Kind, Operation, Then};
+use crate::medium::{Change, Content, Keeper, NameChange, Names, Node, Strategy, apply};
 use crate::random::Random;
-
-/// Bytes that are written whole or not at all.
-pub(crate) const SECTOR_LEN: usize = 512;
 
 /// A disk in memory. Clones are handles of the same disk.
 #[derive(Clone, Debug, Default)]
@@ -43,85 +37,25 @@ struct State {
     name_changes: Vec<NameChange>,
     locks: BTreeSet<PathBuf>,
     /// Operations that changed something or made it durable.
-    operations: u64,
-    cut_after: u64,
+    operations: BTreeMap<Track, u64>,
+    cut_after: Option<(Track, u64)>,
     powered: bool,
     faults: Vec<Fault>,
+    /// Operations that failed by a fault.
+    strikes: u64,
     short_writes: bool,
     random: Random,
-    holds: BTreeSet<Hold>,
+    /// Writes to segments wait, so that threads meet in a known order.
+    holds_blocks: bool,
     held: usize,
-    /// How often the file `prepared` was made, less how often it became a segment.
-    preparations: usize,
 }
 
-/// What a path stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Node {
-    Folder,
-    File(usize),
-}
-
-type Names = BTreeMap<PathBuf, Node>;
-
-#[derive(Clone, Debug)]
-enum NameChange {
-    Add(PathBuf, Node),
-    Rename(PathBuf, PathBuf),
-    Remove(PathBuf),
-}
-
-/// The bytes of a file as a reader sees them, those that are durable, and what lies between.
-#[derive(Clone, Default)]
-struct Content {
-    seen: Vec<u8>,
-    durable: Vec<u8>,
-    changes: Vec<Change>,
-}
-
-#[derive(Clone)]
-enum Change {
-    Write(usize, Vec<u8>),
-    Size(usize),
-}
-
-/// Operations that wait until they are released, so that threads meet in a known order.
+/// Two rows of operations. Each comes in the same order each time; how they mix depends on threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Hold {
-    /// The making of the next segment.
-    Preparation,
-    /// Writes to segments.
-    Blocks,
-}
-
-/// Which of the unsynced sectors a power cut leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sectors {
-    None,
-    All,
-    /// Only the last change of each file: everything before it was reordered behind it.
-    OnlyLastWrite,
-    /// The first sector of each write.
-    OnlyFirst,
-    /// The last sector of each write.
-    OnlyLast,
-    Random,
-}
-
-/// Which of the unsynced names a power cut leaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NewNames {
-    Lost,
-    Kept,
-    Random,
-}
-
-/// What a power cut leaves; one seed always leaves the same.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Strategy {
-    pub(crate) sectors: Sectors,
-    pub(crate) names: NewNames,
-    pub(crate) seed: u64,
+pub(crate) enum Track {
+    Main,
+    /// What is done to the file `prepared`, which a thread of the ledger fills ahead of need.
+    Prepared,
 }
 
 /// What a restart finds, and which decisions led to it: equal decisions leave equal disks.
@@ -139,15 +73,15 @@ impl Default for State {
             durable_names: root,
             name_changes: Vec::new(),
             locks: BTreeSet::new(),
-            operations: 0,
-            cut_after: u64::MAX,
+            operations: BTreeMap::new(),
+            cut_after: None,
             powered: true,
             faults: Vec::new(),
+            strikes: 0,
             short_writes: false,
             random: Random::seeded(0),
-            holds: BTreeSet::new(),
+            holds_blocks: false,
             held: 0,
-            preparations: 0,
         }
     }
 }
@@ -183,14 +117,14 @@ impl SimulatedDisk {
         self
     }
 
-    pub(crate) fn operations(&self) -> u64 {
-        self.state().operations
+    pub(crate) fn operations(&self, track: Track) -> u64 {
+        self.state().operations.get(&track).copied().unwrap_or(0)
     }
 
-    /// Every operation fails after so many more.
-    pub(crate) fn cut_power_after(&self, operations: u64) {
-        let mut state = self.state();
-        state.cut_after = state.operations.saturating_add(operations);
+    /// Every operation fails after so many more on this track.
+    pub(crate) fn cut_power_after(&self, track: Track, operations: u64) {
+        let after = self.operations(track).saturating_add(operations);
+        self.state().cut_after = Some((track, after));
     }
 
     pub(crate) fn is_powered(&self) -> bool {
@@ -199,6 +133,15 @@ impl SimulatedDisk {
 
     pub(crate) fn add_fault(&self, fault: Fault) {
         self.state().faults.push(fault);
+    }
+
+    /// Waits until so many more operations failed by a fault.
+    pub(crate) fn wait_for_strikes(&self, more: u64) {
+        let mut state = self.state();
+        let wanted = state.strikes + more;
+        while state.strikes < wanted {
+            state = self.0.changed.wait(state).unwrap();
+        }
     }
 
     pub(crate) fn mend(&self) {
@@ -211,16 +154,15 @@ impl SimulatedDisk {
         let mut state = self.state().clone();
         state.locks.clear();
         state.faults.clear();
-        (state.powered, state.cut_after) = (true, u64::MAX);
+        (state.powered, state.cut_after) = (true, None);
         Self::from(state)
     }
 
     /// What a restart finds after a power cut now.
     pub(crate) fn after_power_cut(&self, strategy: Strategy) -> AfterPowerCut {
         let state = self.state();
-        let mut keeper =
-            Keeper { strategy, random: Random::seeded(strategy.seed), decisions: Vec::new() };
-        let names = keeper.names(&state);
+        let mut keeper = Keeper::of(strategy);
+        let names = keeper.names(&state.durable_names, &state.name_changes);
         let files = state.files.iter().map(|file| keeper.content(file));
         let files = files.collect();
         let found = State { files, durable_names: names.clone(), names, ..State::default() };
@@ -229,12 +171,13 @@ impl SimulatedDisk {
         AfterPowerCut { disk, decisions }
     }
 
-    pub(crate) fn hold(&self, hold: Hold) {
-        self.state().holds.insert(hold);
+    /// Lets writes to segments wait until they are released.
+    pub(crate) fn hold_blocks(&self) {
+        self.state().holds_blocks = true;
     }
 
-    pub(crate) fn release(&self, hold: Hold) {
-        self.state().holds.remove(&hold);
+    pub(crate) fn release_blocks(&self) {
+        self.state().holds_blocks = false;
         self.0.changed.notify_all();
     }
 
@@ -242,22 +185,6 @@ impl SimulatedDisk {
     pub(crate) fn wait_until_held(&self) {
         let mut state = self.state();
         while state.held == 0 && state.powered {
-            state = self.0.changed.wait(state).unwrap();
-        }
-    }
-
-    /// Waits until the next segment lies prepared, which was begun `openings` times more often than
-    /// used; or until the power is gone.
-    pub(crate) fn wait_until_prepared(&self, openings: usize, size: usize) {
-        let mut state = self.state();
-        while state.powered {
-            let prepared = state.find("prepared").is_some_and(|id| {
-                let file = &state.files[id];
-                file.changes.is_empty() && file.durable.len() == size
-            });
-            if prepared && state.preparations == openings {
-                return;
-            }
             state = self.0.changed.wait(state).unwrap();
         }
     }
@@ -299,18 +226,17 @@ impl SimulatedDisk {
             state = self.0.changed.wait(state).unwrap();
             state.held -= 1;
         }
-        if operation.kind.is_counted() {
-            if state.operations >= state.cut_after {
-                state.powered = false;
-                self.0.changed.notify_all();
-            }
-            state.operations += 1;
+        if operation.kind.is_counted() && state.count(operation.track()) {
+            self.0.changed.notify_all();
         }
         if !state.powered {
             return Err(io::Error::other("the power is off"));
         }
-        let faults = state.faults.iter_mut();
-        let then = faults.filter_map(|fault| fault.strike(&operation)).next();
+        let then = state.faults.iter_mut().find_map(|fault| fault.strike(&operation));
+        if then.is_some() {
+            state.strikes += 1;
+            self.0.changed.notify_all();
+        }
         Ok((state, then))
     }
 
@@ -319,7 +245,6 @@ impl SimulatedDisk {
         if let Some(then) = then {
             return Err(then.error());
         }
-        state.preparations -= usize::from(kind == Kind::Rename && name_of(path).ends_with(".seg"));
         apply(&mut state.names, &change);
         state.name_changes.push(change);
         Ok(())
@@ -329,6 +254,14 @@ impl SimulatedDisk {
         let disk = self.clone();
         Arc::new(SimulatedFile { disk, id })
     }
+}
+
+fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "seg")
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or("")
 }
 
 impl State {
@@ -347,142 +280,21 @@ impl State {
     }
 
     fn is_held(&self, operation: &Operation<'_>) -> bool {
-        let name = name_of(operation.path);
-        let hold = match operation.kind {
-            Kind::Create if name == "prepared" => Hold::Preparation,
-            Kind::Write if name.ends_with(".seg") => Hold::Blocks,
-            _ => return false,
-        };
-        self.holds.contains(&hold)
+        self.holds_blocks && operation.kind == Kind::Write && is_segment(operation.path)
+    }
+
+    /// Counts an operation; whether it finds the power gone.
+    fn count(&mut self, track: Track) -> bool {
+        let done = self.operations.entry(track).or_default();
+        self.powered &= !self.cut_after.is_some_and(|(on, after)| on == track && *done >= after);
+        *done += 1;
+        !self.powered
     }
 }
 
-fn name_of(path: &Path) -> &str {
-    path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or("")
-}
-
-fn apply(names: &mut Names, change: &NameChange) {
-    match change {
-        NameChange::Add(path, node) => {
-            names.insert(path.clone(), *node);
-        }
-        NameChange::Rename(from, to) => {
-            if let Some(node) = names.remove(from) {
-                names.insert(to.clone(), node);
-            }
-        }
-        NameChange::Remove(path) => {
-            names.remove(path);
-        }
-    }
-}
-
-impl NameChange {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Add(path, _) | Self::Rename(_, path) | Self::Remove(path) => path,
-        }
-    }
-}
-
-impl Content {
-    fn durable(bytes: Vec<u8>) -> Self {
-        Self { seen: bytes.clone(), durable: bytes, changes: Vec::new() }
-    }
-
-    fn change(&mut self, change: Change) {
-        change.apply(&mut self.seen);
-        self.changes.push(change);
-    }
-
-    fn sync(&mut self) {
-        for change in self.changes.drain(..) {
-            change.apply(&mut self.durable);
-        }
-    }
-}
-
-impl Change {
-    fn apply(&self, bytes: &mut Vec<u8>) {
-        match self {
-            Self::Write(position, written) => {
-                let end = position + written.len();
-                if bytes.len() < end {
-                    bytes.resize(end, 0);
-                }
-                bytes[*position..end].copy_from_slice(written);
-            }
-            Self::Size(size) => bytes.resize(*size, 0),
-        }
-    }
-
-    /// The change, sector by sector.
-    fn sectors(&self) -> Vec<Self> {
-        let Self::Write(position, written) = self else {
-            return vec![self.clone()];
-        };
-        let (mut position, mut rest) = (*position, &written[..]);
-        let mut sectors = Vec::new();
-        while !rest.is_empty() {
-            let length = (SECTOR_LEN - position % SECTOR_LEN).min(rest.len());
-            let (sector, later) = rest.split_at(length);
-            sectors.push(Self::Write(position, sector.to_vec()));
-            (position, rest) = (position + length, later);
-        }
-        sectors
-    }
-}
-
-/// Decides what a power cut leaves.
-struct Keeper {
-    strategy: Strategy,
-    random: Random,
-    decisions: Vec<bool>,
-}
-
-impl Keeper {
-    fn names(&mut self, state: &State) -> Names {
-        let mut names = state.durable_names.clone();
-        for change in &state.name_changes {
-            let kept = match self.strategy.names {
-                NewNames::Lost => false,
-                NewNames::Kept => true,
-                NewNames::Random => self.random.one_in(2),
-            };
-            self.decisions.push(kept);
-            if kept {
-                apply(&mut names, change);
-            }
-        }
-        let folders = names.clone();
-        names.retain(|path, _| {
-            let mut parents = path.ancestors().skip(1).filter(|up| *up != Path::new("/"));
-            parents.all(|up| folders.contains_key(up))
-        });
-        names
-    }
-
-    fn content(&mut self, file: &Content) -> Content {
-        let mut bytes = file.durable.clone();
-        for (at, change) in file.changes.iter().enumerate() {
-            let is_last_write = at + 1 == file.changes.len();
-            let sectors = change.sectors();
-            for (place, sector) in sectors.iter().enumerate() {
-                let kept = match self.strategy.sectors {
-                    Sectors::None => false,
-                    Sectors::All => true,
-                    Sectors::OnlyLastWrite => is_last_write,
-                    Sectors::OnlyFirst => place == 0,
-                    Sectors::OnlyLast => place + 1 == sectors.len(),
-                    Sectors::Random => self.random.one_in(2),
-                };
-                self.decisions.push(kept);
-                if kept {
-                    sector.apply(&mut bytes);
-                }
-            }
-        }
-        Content::durable(bytes)
+impl Operation<'_> {
+    fn track(&self) -> Track {
+        if name_of(self.path) == "prepared" { Track::Prepared } else { Track::Main }
     }
 }
 
@@ -522,7 +334,6 @@ impl Disk for SimulatedDisk {
         if let Some(then) = then {
             return Err(then.error());
         }
-        state.preparations += usize::from(name_of(path) == "prepared");
         if let Some(Node::File(id)) = state.names.get(path).copied() {
             state.files[id].change(Change::Size(0));
             return Ok(self.file(id));

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use order_ledger::proto::OrderEvent;
 use order_ledger::{
     AppendError, Appended, Batch, Event, FailureClass, Ledger, Limits, OpenError, Options, Outcome,
-    Receipt,
+    Pending, Receipt, RecordedEvent,
 };
 
-use crate::simulated_disk::{Hold, SimulatedDisk};
+use crate::random::Random;
+use crate::simulated_disk::SimulatedDisk;
 
 /// The smallest segments that a ledger takes.
 pub(crate) const SEGMENT_LEN: usize = 64 * 1024;
@@ -36,9 +37,8 @@ pub(crate) enum Step {
 /// An event of `length` bytes or a few more; equal arguments give equal events. They occur in
 /// another order than that in which they are appended.
 pub(crate) fn sized_event(order: &str, id: &str, length: usize) -> Event {
-    let mut random = crate::random::Random::seeded(
-        id.bytes().fold(7, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte)),
-    );
+    let mut random =
+        Random::seeded(id.bytes().fold(7, |seed, byte| seed * 31 % 1_000_003 + u64::from(byte)));
     let seconds = 1_700_000_000 + i64::try_from(random.below(50)).unwrap();
     let note: String =
         (0..length).map(|_| char::from(b'a' + u8::try_from(random.below(26)).unwrap())).collect();
@@ -53,6 +53,41 @@ pub(crate) fn sized_event(order: &str, id: &str, length: usize) -> Event {
         ..Default::default()
     })
     .unwrap()
+}
+
+/// Many batches of all sizes, some of them retries, by seed.
+pub(crate) fn long_workload(seed: u64) -> Vec<Step> {
+    let mut random = Random::seeded(seed);
+    let mut next_id = 0;
+    let mut batch = |random: &mut Random| -> Vec<Event> {
+        let count = 1 + random.below(4);
+        (0..count)
+            .map(|_| {
+                next_id += 1;
+                let is_retry = random.one_in(6);
+                numbered_event(if is_retry { random.below(next_id) } else { next_id })
+            })
+            .collect()
+    };
+    let mut steps = Vec::new();
+    for at in 0..60 {
+        steps.push(match random.below(12) {
+            0 => Step::Reopen,
+            1 | 2 => {
+                let mut together = vec![vec![sized_event("o0", &format!("first {at}"), 10)]];
+                together.extend((0..random.below(3)).map(|_| batch(&mut random)));
+                Step::Together(together)
+            }
+            _ => Step::Append(batch(&mut random)),
+        });
+    }
+    steps
+}
+
+/// The event of an id: the same order and length each time.
+fn numbered_event(id: usize) -> Event {
+    let length = [10, 100, 600, 5_000][id % 4];
+    sized_event(&format!("o{}", id / 3 % 6), &id.to_string(), length)
 }
 
 /// Opens the ledger of a simulated disk, with small segments.
@@ -70,6 +105,20 @@ pub(crate) fn open_with(disk: &SimulatedDisk, limits: Limits) -> Result<Ledger, 
 }
 
 impl History {
+    /// What a caller knows who has read everything.
+    pub(crate) fn of(found: &[RecordedEvent]) -> Self {
+        let known = found.iter().map(|one| {
+            let receipt = Receipt {
+                offset: one.offset,
+                revision: one.revision,
+                recorded_at_ns: one.recorded_at_ns,
+                leaf_hash: one.leaf_hash(),
+            };
+            (receipt, one.event.clone())
+        });
+        Self { acknowledged: known.collect(), ..Self::default() }
+    }
+
     /// Notes what a caller was answered.
     pub(crate) fn note(&mut self, events: Vec<Event>, answer: Result<Appended, AppendError>) {
         match answer {
@@ -119,17 +168,12 @@ pub(crate) fn same_identity(one: &Event, other: &Event) -> bool {
 }
 
 /// Does the steps until they are done or the power is gone.
-///
-/// The thread that prepares segments only works between the steps, so that equal steps are equal
-/// operations in equal order.
 pub(crate) fn play(disk: &SimulatedDisk, steps: &[Step]) -> History {
     let mut history = History::default();
-    let mut openings = 1;
-    let Some(mut ledger) = opened(disk, openings) else {
+    let Some(mut ledger) = opened(disk) else {
         return history;
     };
     for step in steps {
-        disk.hold(Hold::Preparation);
         match step {
             Step::Append(events) => {
                 let answer = ledger.append(Batch::of(events.iter().cloned()));
@@ -137,17 +181,13 @@ pub(crate) fn play(disk: &SimulatedDisk, steps: &[Step]) -> History {
             }
             Step::Together(batches) => append_together(disk, &ledger, batches, &mut history),
             Step::Reopen => {
-                disk.release(Hold::Preparation);
                 drop(ledger);
-                openings += 1;
-                match opened(disk, openings) {
+                match opened(disk) {
                     Some(again) => ledger = again,
                     None => return history,
                 }
             }
         }
-        disk.release(Hold::Preparation);
-        disk.wait_until_prepared(openings, SEGMENT_LEN);
         if !disk.is_powered() {
             break;
         }
@@ -155,34 +195,30 @@ pub(crate) fn play(disk: &SimulatedDisk, steps: &[Step]) -> History {
     history
 }
 
-fn opened(disk: &SimulatedDisk, openings: usize) -> Option<Ledger> {
-    match open_on(disk) {
-        Ok(ledger) => {
-            disk.wait_until_prepared(openings, SEGMENT_LEN);
-            Some(ledger)
-        }
-        Err(error) => {
-            assert!(!disk.is_powered(), "a good disk, and yet: {error}");
-            None
-        }
+fn opened(disk: &SimulatedDisk) -> Option<Ledger> {
+    let opened = open_on(disk);
+    if let Err(error) = &opened {
+        assert!(!disk.is_powered(), "a good disk, and yet: {error}");
     }
+    opened.ok()
 }
 
-fn append_together(
+/// Appends batches so that the first makes a block, and all others wait for it and share the next.
+pub(crate) fn append_together(
     disk: &SimulatedDisk,
     ledger: &Ledger,
     batches: &[Vec<Event>],
     history: &mut History,
 ) {
-    disk.hold(Hold::Blocks);
+    disk.hold_blocks();
     let mut submitted = Vec::new();
     for events in batches {
         submitted.push(ledger.submit(Batch::of(events.iter().cloned())));
         disk.wait_until_held();
     }
-    disk.release(Hold::Blocks);
+    disk.release_blocks();
     for (events, pending) in batches.iter().zip(submitted) {
-        history.note(events.clone(), pending.and_then(order_ledger::Pending::wait));
+        history.note(events.clone(), pending.and_then(Pending::wait));
     }
 }
 

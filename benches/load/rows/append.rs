@@ -142,10 +142,10 @@ async fn one_caller(args: &Args, folder: &Path, report: &mut Report) {
         rounds.push((sync_us, echo_us, appends.next().await));
     }
     let limit = |sync: f64, echo: f64| 1e6 / (sync + echo);
-    let (sync, echo_us, run) =
-        median(rounds, |(sync, echo, run)| run.rate() / limit(*sync, *echo));
+    let (sync, echo_us, run) = median(rounds, |(sync, echo, run)| run.rate() / limit(*sync, *echo));
+    let used = server.processor_us() / appends.total as f64;
     let what = format!(
-        "{}; limit {:.0}/s: echo p50 {echo_us:.1} us + fdatasync p50 {sync:.1} us",
+        "{}; server uses {used:.1} us each; limit {:.0}/s: echo p50 {echo_us:.1} us + fdatasync p50 {sync:.1} us",
         run.latencies(),
         limit(sync, echo_us)
     );
@@ -172,7 +172,9 @@ async fn many_callers(args: &Args, folder: &Path, callers: usize, report: &mut R
         rounds.push((echo, appends.next().await));
     }
     let (limit, run) = median(rounds, |(echo, run)| run.rate() / echo);
-    let what = format!("{}; unary echo {limit:.0}/s", run.latencies());
+    let used = server.processor_us() / appends.total as f64;
+    let what =
+        format!("{}; server uses {used:.1} us each; unary echo {limit:.0}/s", run.latencies());
     let row = Row::new(many_name(callers), run.rate(), "events/s").what(what);
     report.add(if callers == 32 { row.at_least(0.65 * limit) } else { row });
     echo.stop();
@@ -184,19 +186,21 @@ async fn streams(args: &Args, folder: &Path, report: &mut Report) {
     let orders = Orders::default();
     for callers in [1, 4] {
         let mut runs = Vec::new();
+        let before = server.processor_us();
         // The first one warms up.
         for _ in 0..4 {
             let channels = connect_callers(&server.url, callers, 1).await;
-            let exchange = |channel| {
-                (BytesClient::new(channel), Pipelined(orders.feed(OPEN_ORDERS)))
-            };
+            let exchange =
+                |channel| (BytesClient::new(channel), Pipelined(orders.feed(OPEN_ORDERS)));
             let exchanges = channels.into_iter().map(exchange).collect();
             let times = (args.window, args.run_time());
             runs.push(pipeline::run(exchanges, APPEND_STREAM, times).await);
         }
+        let total: u64 = runs.iter().map(|run| run.count).sum();
+        let used = (server.processor_us() - before) / total as f64;
         let run = median(runs.split_off(1), Run::rate);
         let what = format!(
-            "{callers} callers x 1 event, window {}, {}; server {}",
+            "{callers} callers x 1 event, window {}, {}; server uses {used:.2} us each, {}",
             args.window,
             run.latencies(),
             memory(&server)
@@ -214,8 +218,14 @@ async fn batches(args: &Args, folder: &Path, report: &mut Report) {
     let channels = connect_callers(&server.url, 4, 1).await;
     let batch = |channel| Batches::new(channel, orders.feed(OPEN_ORDERS));
     let callers = channels.into_iter().map(batch).collect();
-    let run = Runs::of(callers, args.run_time()).await.median().await;
-    let what = format!("4 callers, {}; server {}", run.latencies(), memory(&server));
+    let mut runs = Runs::of(callers, args.run_time()).await;
+    let run = runs.median().await;
+    let used = server.processor_us() / runs.total as f64;
+    let what = format!(
+        "4 callers, {}; server uses {used:.2} us an event, {}",
+        run.latencies(),
+        memory(&server)
+    );
     report.add(Row::new(name, run.rate(), "events/s").at_least(400_000.0).what(what));
     let client = |channel| MessageBatches {
         client: LedgerServiceClient::new(channel),

@@ -32,8 +32,7 @@ fn one_at_a_time(args: &Args, folder: &Path, report: &mut Report) {
         (sync, append(&ledger, &feeds, 1, args.run_time()))
     });
     let sync_us = |sync: Duration| sync.as_secs_f64() * 1e6;
-    let (sync, run) =
-        median(pairs.collect(), |(sync, run)| run.quantile_us(0.5) / sync_us(*sync));
+    let (sync, run) = median(pairs.collect(), |(sync, run)| run.quantile_us(0.5) / sync_us(*sync));
     let what = format!(
         "1 caller, p99 {:.0} us, {:.0}/s; fdatasync p50 {:.1} us in the same round; parse included",
         run.quantile_us(0.99),

@@ -177,8 +177,14 @@ pub(crate) async fn timelines(args: &Args, server: &Server, orders: u64, report:
     for callers in [1, 8] {
         let channels = connect_callers(&server.url, callers, args.callers_per_connection).await;
         let ready = (0..).zip(channels).map(timelines).collect();
-        let run = Runs::of(ready, args.run_time()).await.median().await;
-        let what = format!("{callers} callers, all of {orders} orders; {}", run.latencies());
+        let before = server.processor_us();
+        let mut runs = Runs::of(ready, args.run_time()).await;
+        let run = runs.median().await;
+        let used = (server.processor_us() - before) / runs.total as f64;
+        let what = format!(
+            "{callers} callers, all of {orders} orders; {}; server uses {used:.1} us each",
+            run.latencies()
+        );
         let row = Row::new(name, run.rate(), "calls/s").what(what);
         report.add(if callers == 8 { row.at_least(20_000.0) } else { row });
     }

@@ -29,7 +29,8 @@ pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
     let server = Server::of_ledger(&folder);
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle = server.memory().0 as f64 / 1e6;
-    report.add(Row::new("memory of the idle server", idle, "MB").at_most(50.0).what("empty ledger"));
+    report
+        .add(Row::new("memory of the idle server", idle, "MB").at_most(50.0).what("empty ledger"));
     let orders = Orders::default();
     let stored = args.stored_events();
     load(&server, &orders, stored / 2, OPEN_ORDERS).await;
