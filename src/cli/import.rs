@@ -1,6 +1,7 @@
 //! `import`: events of NDJSON files, in batches, pipelined. Run again after an interruption, it
 //! appends what is missing and nothing twice. Does not know how batches are decided.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -153,29 +154,32 @@ impl Importer {
     ) -> Result<Done, Failure> {
         let (batches, mut incoming) = mpsc::channel::<Result<Batch, BadInput>>(BATCHES_AHEAD);
         let on_error = self.on_error;
-        let reading = tokio::task::spawn_blocking(move || read(lines, on_error, &batches));
+        // A thread of its own: where an import fails, nobody waits for input that may never come.
+        let reading = std::thread::spawn(move || read(lines, on_error, &batches));
         let (requests, outgoing) = mpsc::channel(BATCHES_AHEAD);
         let mut answers =
             self.client.clone().append_stream(ReceiverStream::new(outgoing)).await?.into_inner();
-        let mut under_way = std::collections::VecDeque::new();
+        let mut under_way = VecDeque::new();
         let mut bad = None;
         let mut reading_on = true;
         while reading_on || !under_way.is_empty() {
-            if reading_on && under_way.len() < BATCHES_AHEAD {
-                match incoming.recv().await {
+            let has_room = reading_on && under_way.len() < BATCHES_AHEAD;
+            tokio::select! {
+                answer = answers.message() => {
+                    let answer = answer.map_err(|status| run_again(status.message()))?;
+                    let answer = answer.ok_or_else(|| run_again("the server ended the stream"))?;
+                    let batch = under_way.pop_front();
+                    let batch = batch.ok_or_else(|| run_again("an answer without a request"))?;
+                    self.answered(answer, batch).await?;
+                    if let Some(progress) = progress {
+                        progress.show(&self.done);
+                    }
+                }
+                next = incoming.recv(), if has_room => match next {
                     Some(Ok(batch)) => {
-                        let request_id = u64_from(under_way.len());
-                        let append = wire::AppendRequest {
-                            events: batch.1.clone(),
-                            expectations: Vec::new(),
-                        };
-                        let append = Some(append);
-                        let request = wire::AppendStreamRequest { request_id, append };
-                        if requests.send(request).await.is_ok() {
-                            under_way.push_back(batch);
-                            continue;
-                        }
-                        reading_on = false;
+                        // Where nobody takes it any more, the answers say why.
+                        let _ = requests.send(request(&batch, under_way.len())).await;
+                        under_way.push_back(batch);
                     }
                     Some(Err(input)) if on_error == OnError::Skip => self.report_input(&input),
                     Some(Err(input)) => {
@@ -183,19 +187,11 @@ impl Importer {
                         reading_on = false;
                     }
                     None => reading_on = false,
-                }
-                continue;
-            }
-            let answer = answers.message().await?;
-            let answer = answer.ok_or_else(|| Failure::failed("the server ended the stream"))?;
-            let Some(batch) = under_way.pop_front() else { break };
-            self.answered(answer, batch).await?;
-            if let Some(progress) = progress {
-                progress.show(&self.done);
+                },
             }
         }
         drop(incoming);
-        reading.await.map_err(|error| Failure::failed(error.to_string()))?;
+        reading.join().map_err(|_| Failure::failed("the reader of the input panicked"))?;
         match bad {
             Some(input) => Err(self.stopped(&input)),
             None => Ok(self.done),
@@ -233,10 +229,7 @@ impl Importer {
     /// A refused batch is sent again event by event, to find the lines that are the reason.
     async fn refused(&mut self, error: &wire::AppendError, batch: Batch) -> Result<(), Failure> {
         if error.failure_class() != wire::FailureClass::Refused {
-            return Err(Failure::failed(format!(
-                "{}; run the import again, it goes on where it stopped",
-                error.message
-            )));
+            return Err(run_again(&error.message));
         }
         for (line, event) in batch.0.into_iter().zip(batch.1) {
             let request = wire::AppendRequest { events: vec![event], expectations: Vec::new() };
@@ -273,6 +266,16 @@ impl Importer {
     }
 }
 
+fn request(batch: &Batch, request_id: usize) -> wire::AppendStreamRequest {
+    let append = wire::AppendRequest { events: batch.1.clone(), expectations: Vec::new() };
+    wire::AppendStreamRequest { request_id: u64_from(request_id), append: Some(append) }
+}
+
+/// A failure that is no fault of the input.
+fn run_again(what: &str) -> Failure {
+    Failure::failed(format!("{what}; run the import again, it goes on where it stopped"))
+}
+
 /// A line that cannot be imported.
 #[derive(Debug)]
 struct BadInput {
@@ -297,6 +300,8 @@ fn read(
     let mut bytes = 0;
     let mut last_line = 0;
     for line in lines {
+        // What cannot be read cannot be skipped: there is no next line to find.
+        let last = on_error == OnError::Stop || line.is_err();
         let bad = match line {
             Ok(Line { number, event: Ok(event) }) => {
                 last_line = number;
@@ -322,7 +327,7 @@ fn read(
             }
         }
         if let Some(bad) = bad
-            && (batches.blocking_send(Err(bad)).is_err() || on_error == OnError::Stop)
+            && (batches.blocking_send(Err(bad)).is_err() || last)
         {
             return;
         }

@@ -53,6 +53,7 @@ impl Timeline {
                 as_of_recorded: self.as_of.as_of_recorded,
             }),
             as_of_occurred: self.as_of.as_of_occurred,
+            include_hashes: self.output != Output::Table,
             page_size: 0,
             page_token: String::new(),
         };

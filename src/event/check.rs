@@ -1,16 +1,13 @@
 //! Checks encoded bytes against the schema and the rules of an event, and lists every violation.
 //! Does not know batches, and takes no copy of anything.
 
+use std::borrow::Cow;
+
 use super::cursor::{Field as WireField, Value, fields};
 use super::schema::{Field, Kind, Message, Schema, TextRule, schema};
 use super::violation::Violation;
 use crate::limits::Limits;
-use crate::num::usize_from;
 use crate::time::{is_timestamp, ns_from_parts};
-
-/// Repeated fields have numbers below this; those beyond it lose the index in the path of a
-/// violation, nothing else.
-const COUNTED_FIELDS: usize = 64;
 
 /// The field that says when an event occurred.
 const OCCURRED_AT: &str = "occurred_at";
@@ -36,11 +33,12 @@ struct Check<'c> {
 struct Path<'p> {
     parent: Option<&'p Path<'p>>,
     name: &'p str,
-    index: Option<usize>,
+    /// Of a repeated field: its number, and what stands before it in its message.
+    repeated: Option<(u32, &'p [u8])>,
 }
 
 impl Path<'_> {
-    const ROOT: Path<'static> = Path { parent: None, name: "", index: None };
+    const ROOT: Path<'static> = Path { parent: None, name: "", repeated: None };
 
     fn text(&self) -> String {
         let mut text = self.parent.map(Path::text).unwrap_or_default();
@@ -48,10 +46,9 @@ impl Path<'_> {
             text.push('.');
         }
         text.push_str(self.name);
-        match self.index {
-            Some(index) => format!("{text}[{index}]"),
-            None => text,
-        }
+        let Some((number, before)) = self.repeated else { return text };
+        let earlier = fields(before).flatten().filter(|field| field.number == number);
+        format!("{text}[{}]", earlier.count())
     }
 }
 
@@ -61,7 +58,7 @@ impl Check<'_> {
     }
 
     fn message(&mut self, message: &'static Message, encoded: &[u8], path: &Path<'_>) {
-        let mut counts = [0_usize; COUNTED_FIELDS];
+        let (mut position, mut lines) = (0, 0);
         for field in fields(encoded) {
             let field = match field {
                 Ok(field) => field,
@@ -70,15 +67,20 @@ impl Check<'_> {
                     return self.violation(path, what);
                 }
             };
+            let (before, _) = encoded.split_at(position);
+            position += field.encoded.len();
             // A field of a newer version is kept as it is.
             let Some(known) = message.field(field.number) else {
                 continue;
             };
-            let index = known.repeated.then(|| {
-                let count = counts.get_mut(usize_from(field.number));
-                count.map_or(0, |count| std::mem::replace(count, *count + 1))
-            });
-            self.field(known, &field, &Path { parent: Some(path), name: &known.name, index });
+            let repeated = known.repeated.then_some((field.number, before));
+            let path = Path { parent: Some(path), name: &known.name, repeated };
+            lines += usize::from(known.is_line);
+            if known.is_line && lines == self.limits.event_lines_max + 1 {
+                let max = self.limits.event_lines_max;
+                self.violation(&path, format!("more than {max} lines (event_lines_max)"));
+            }
+            self.field(known, &field, &path);
         }
     }
 
@@ -103,10 +105,6 @@ impl Check<'_> {
             }
             (Kind::TextMap, Value::Bytes(entry)) => self.map_entry(entry, path),
             (Kind::Message(index), Value::Bytes(encoded)) => {
-                if path.index == Some(self.limits.event_lines_max) && known.name == "lines" {
-                    let max = self.limits.event_lines_max;
-                    self.violation(path, format!("more than {max} lines (event_lines_max)"));
-                }
                 self.message(self.schema.message(index), encoded, path);
             }
             _ => self.violation(path, "the wire type of another kind of field"),
@@ -123,28 +121,31 @@ impl Check<'_> {
     }
 
     fn text(&mut self, rule: TextRule, text: &[u8], path: &Path<'_>) {
-        let Ok(text) = std::str::from_utf8(text) else {
+        // Nearly all text is printable ASCII, of which nothing more has to be known.
+        let plain = text.iter().all(|byte| (b' '..=b'~').contains(byte));
+        if !plain && std::str::from_utf8(text).is_err() {
             return self.violation(path, "not UTF-8");
-        };
+        }
         match rule {
             TextRule::Any => {}
-            TextRule::Id => self.id(text, path),
+            TextRule::Id => self.id(text, plain, path),
             TextRule::Decimal => {
                 if !is_decimal(text) {
-                    self.violation(path, not_a_decimal(text));
+                    self.violation(path, not_a_decimal(&String::from_utf8_lossy(text)));
                 }
             }
         }
     }
 
-    fn id(&mut self, id: &str, path: &Path<'_>) {
+    fn id(&mut self, id: &[u8], plain: bool, path: &Path<'_>) {
         let max = self.limits.id_bytes_max;
         if id.len() > max {
             let what = format!("{} bytes; an id has at most {max} (id_bytes_max)", id.len());
             self.violation(path, what);
         }
-        if id.chars().any(char::is_control) {
-            self.violation(path, format!("control character in {id:?}; an id has none"));
+        let text = if plain { Cow::Borrowed("") } else { String::from_utf8_lossy(id) };
+        if text.chars().any(char::is_control) {
+            self.violation(path, format!("control character in {text:?}; an id has none"));
         }
     }
 
@@ -202,17 +203,19 @@ pub(crate) fn not_a_decimal(text: &str) -> String {
 }
 
 /// Whether `text` is a decimal that the ledger keeps exactly. Empty is absent, which is allowed.
-pub(crate) fn is_decimal(text: &str) -> bool {
+pub(crate) fn is_decimal(text: &[u8]) -> bool {
     if text.is_empty() {
         return true;
     }
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (integer, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-    let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let digits = text.strip_prefix(b"-").unwrap_or(text);
+    let point = digits.iter().position(|&byte| byte == b'.');
+    let (integer, fraction) = point.map_or((digits, b"0".as_slice()), |point| {
+        let (integer, rest) = digits.split_at(point);
+        (integer, rest.strip_prefix(b".").unwrap_or_default())
+    });
     (1..=QUANTITY_INTEGER_DIGITS_MAX).contains(&integer.len())
         && (1..=QUANTITY_FRACTION_DIGITS_MAX).contains(&fraction.len())
-        && all_digits(integer)
-        && all_digits(fraction)
+        && integer.iter().chain(fraction).all(u8::is_ascii_digit)
 }
 
 #[cfg(test)]
@@ -222,11 +225,11 @@ mod tests {
     #[test]
     fn a_decimal_is_exact_and_bounded() {
         for good in ["", "0", "1", "-1", "12.5", "-0.000001", "999999999999.999999"] {
-            assert!(is_decimal(good), "{good}");
+            assert!(is_decimal(good.as_bytes()), "{good}");
         }
         for bad in ["+1", ".5", "1.", "1e3", "1,5", " 1", "-", "1.0000001", "1000000000000", "NaN"]
         {
-            assert!(!is_decimal(bad), "{bad}");
+            assert!(!is_decimal(bad.as_bytes()), "{bad}");
         }
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn fields(encoded: &[u8]) -> Fields<'_> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, WireError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
@@ -60,6 +61,7 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    #[inline]
     fn read(&mut self) -> Result<Field<'a>, WireError> {
         let start = self.rest;
         let tag = read_varint(&mut self.rest)?;
@@ -95,7 +97,18 @@ impl<'a> Fields<'a> {
     }
 }
 
+#[inline]
 pub(crate) fn read_varint(rest: &mut &[u8]) -> Result<u64, WireError> {
+    match rest.split_first() {
+        Some((&byte, tail)) if byte < 0x80 => {
+            *rest = tail;
+            Ok(u64::from(byte))
+        }
+        _ => read_long_varint(rest),
+    }
+}
+
+fn read_long_varint(rest: &mut &[u8]) -> Result<u64, WireError> {
     let mut value = 0_u64;
     for shift in (0..70).step_by(7) {
         let (&byte, tail) = rest.split_first().ok_or(WireError::Truncated)?;

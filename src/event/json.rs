@@ -228,7 +228,11 @@ fn text(rule: TextRule, value: &Json) -> Result<String, String> {
         // A number stands for a quantity with the digits that were written, never rounded.
         (TextRule::Decimal, Json::Number(number)) => {
             let text = number.to_string();
-            if check::is_decimal(&text) { Ok(text) } else { Err(check::not_a_decimal(&text)) }
+            if check::is_decimal(text.as_bytes()) {
+                Ok(text)
+            } else {
+                Err(check::not_a_decimal(&text))
+            }
         }
         _ => Err(format!("{value} is not text")),
     }

@@ -29,6 +29,8 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) repeated: bool,
+    /// Whether this is the list of an event's lines, which is limited.
+    pub(crate) is_line: bool,
     /// Whether presence is tracked: a zero that was sent differs from nothing that was sent.
     pub(crate) optional: bool,
 }
@@ -233,6 +235,7 @@ impl Builder<'_> {
         Field {
             number: u32::try_from(field.number()).unwrap_or_default(),
             name: field.name().to_owned(),
+            is_line: field.name() == "lines",
             kind,
             repeated: field.label() == Label::Repeated && kind != Kind::TextMap,
             optional: field.proto3_optional(),

@@ -5,7 +5,7 @@ use super::replay::CHUNK_LEN;
 use super::writer::Head;
 use super::{Ledger, Receipt};
 use crate::event::{Event, RecordedEvent};
-use crate::log::order_hash;
+use crate::log::{Point, order_hash};
 use crate::num::u64_from;
 use crate::order::{OrderSummary, fold};
 use crate::view::event_key;
@@ -110,8 +110,17 @@ impl Ledger {
     /// # Errors
     /// [`QueryError::BeyondHead`], and where log or views cannot be read.
     pub fn get_timeline(&self, query: &TimelineQuery) -> Result<Timeline, QueryError> {
-        let (basis, recorded) = self.events_of(&query.correlation_id, query.as_of)?;
-        let revision = u64_from(recorded.len());
+        self.timeline_of(query, &self.locate(&query.correlation_id, query.as_of)?)
+    }
+
+    /// The timeline of an order that was located.
+    pub(crate) fn timeline_of(
+        &self,
+        query: &TimelineQuery,
+        located: &Located,
+    ) -> Result<Timeline, QueryError> {
+        let recorded = self.read(&query.correlation_id, located)?;
+        let (revision, basis) = (u64_from(recorded.len()), located.basis);
         let mut rows = with_lateness(recorded);
         rows.retain(|row| query.as_of.includes(&row.recorded));
         rows.sort_by_key(|row| (row.recorded.timeline_ns(), row.recorded.offset));
@@ -130,8 +139,9 @@ impl Ledger {
     /// # Errors
     /// [`QueryError::BeyondHead`], and where log or views cannot be read.
     pub fn get_order(&self, correlation_id: &str, as_of: AsOf) -> Result<Order, QueryError> {
-        let (basis, mut recorded) = self.events_of(correlation_id, as_of)?;
-        let revision = u64_from(recorded.len());
+        let located = self.locate(correlation_id, as_of)?;
+        let mut recorded = self.read(correlation_id, &located)?;
+        let (revision, basis) = (u64_from(recorded.len()), located.basis);
         recorded.retain(|recorded| as_of.includes(recorded));
         Ok(Order { summary: fold(recorded), revision, basis })
     }
@@ -256,21 +266,34 @@ impl Ledger {
         Ok(basis)
     }
 
-    /// The basis, and all events of an order below it, by revision.
-    fn events_of(
-        &self,
-        correlation_id: &str,
-        as_of: AsOf,
-    ) -> Result<(u64, Vec<RecordedEvent>), QueryError> {
+    /// Looks up where the entries of an order stand.
+    pub(crate) fn locate(&self, correlation_id: &str, as_of: AsOf) -> Result<Located, QueryError> {
         let basis = self.basis(as_of)?;
         let order = order_hash(correlation_id.as_bytes());
         let entries = self.views.order(&order, correlation_id.as_bytes(), basis)?;
-        let places: Vec<_> = entries.iter().map(|indexed| indexed.place).collect();
-        let mut recorded = Vec::with_capacity(places.len());
-        self.reader.entries(&places, |entry| recorded.push(entry.to_recorded()))?;
-        let sound = recorded.iter().all(|one| one.event.correlation_id() == correlation_id);
-        if sound { Ok((basis, recorded)) } else { Err(crate::view::ViewError::wrong_order())? }
+        let places = entries.iter().map(|indexed| indexed.place).collect();
+        Ok(Located { basis, places })
     }
+
+    /// Reads the entries of an order, by revision.
+    fn read(
+        &self,
+        correlation_id: &str,
+        located: &Located,
+    ) -> Result<Vec<RecordedEvent>, QueryError> {
+        let mut recorded = Vec::with_capacity(located.places.len());
+        self.reader.entries(&located.places, |entry| recorded.push(entry.to_recorded()))?;
+        let sound = recorded.iter().all(|one| one.event.correlation_id() == correlation_id);
+        if sound { Ok(recorded) } else { Err(crate::view::ViewError::wrong_order())? }
+    }
+}
+
+/// Where the entries of an order stand, at a basis.
+#[derive(Debug)]
+pub(crate) struct Located {
+    pub(crate) basis: u64,
+    /// By revision.
+    pub(crate) places: Vec<Point>,
 }
 
 impl AsOf {

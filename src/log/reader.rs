@@ -15,7 +15,9 @@ use crate::num::{u64_from, usize_from};
 
 /// Most entries are read whole by this many bytes.
 const ENTRY_READ_LEN: usize = 1024;
-/// Entries that stand this close together are read at once.
+/// Entries that stand this close together are read at once: the gap costs less than another call.
+const GAP_LEN: u32 = 2 * 1024;
+/// As long as all of them together have at most so many bytes.
 const GATHER_LEN: u32 = 64 * 1024;
 
 /// Reads the segments. Cheap to clone.
@@ -95,14 +97,21 @@ impl LogReader {
         mut each: impl FnMut(EntryRef<'_>),
     ) -> Result<(), LogError> {
         let mut rest = places;
+        let mut bytes = Vec::new();
         while let Some(&first) = rest.first() {
             let segment = self.holding(first.offset)?;
             let segment_end = self.segments.after(segment.first_offset);
-            let near = rest.partition_point(|place| {
-                place.offset < segment_end && place.position < first.position + GATHER_LEN
+            let mut last = first.position;
+            let near = rest.iter().take_while(|place| {
+                let gap = place.position.saturating_sub(last);
+                last = place.position;
+                place.offset < segment_end
+                    && gap <= GAP_LEN
+                    && place.position - first.position <= GATHER_LEN
             });
-            let (group, later) = rest.split_at(near.max(1));
-            read_entries(&segment, group, &mut each)?;
+            let near = near.count().max(1);
+            let (group, later) = rest.split_at(near);
+            read_entries(&segment, group, &mut bytes, &mut each)?;
             rest = later;
         }
         Ok(())
@@ -165,11 +174,22 @@ impl Blocks {
 }
 
 fn read(segment: &Segment, from: Point, length: usize) -> Result<Vec<u8>, LogError> {
-    let mut bytes = vec![0; length];
-    let read = read_full_at(&*segment.file, &mut bytes, u64::from(from.position))
+    let mut bytes = Vec::new();
+    read_into(&mut bytes, segment, (from, length))?;
+    Ok(bytes)
+}
+
+/// Reads into memory that was used before; as far as the file goes.
+fn read_into(
+    bytes: &mut Vec<u8>,
+    segment: &Segment,
+    (from, length): (Point, usize),
+) -> Result<(), LogError> {
+    bytes.resize(length, 0);
+    let read = read_full_at(&*segment.file, bytes, u64::from(from.position))
         .map_err(|source| LogError::segment_io(segment, source))?;
     bytes.truncate(read);
-    Ok(bytes)
+    Ok(())
 }
 
 fn expect_block(bytes: &[u8], expected: u64) -> Result<BlockHeader, Defect> {
@@ -208,19 +228,20 @@ fn whole_blocks(bytes: &[u8], from: Point, head: u64) -> Result<Point, (Point, D
 fn read_entries(
     segment: &Segment,
     group: &[Point],
+    bytes: &mut Vec<u8>,
     each: &mut impl FnMut(EntryRef<'_>),
 ) -> Result<(), LogError> {
     let (Some(&first), Some(&last)) = (group.first(), group.last()) else {
         return Ok(());
     };
     let span = usize_from(last.position.saturating_sub(first.position)) + ENTRY_READ_LEN;
-    let mut bytes = read(segment, first, span)?;
+    read_into(bytes, segment, (first, span))?;
     for place in group {
         let begin = usize_from(place.position.saturating_sub(first.position));
         let rest = bytes.get(begin..).unwrap_or_default();
         let stated = EntryRef::stated_len(rest).unwrap_or(0);
         if stated > rest.len() && u64_from(stated) <= segment.capacity {
-            bytes = read(segment, first, begin + stated.max(span))?;
+            read_into(bytes, segment, (first, begin + stated.max(span)))?;
         }
         let rest = bytes.get(begin..).unwrap_or_default();
         let (entry, _) = EntryRef::decode(rest, place.offset)

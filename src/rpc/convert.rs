@@ -7,6 +7,7 @@ use super::wire;
 use crate::event::{Event, RecordedEvent, Violation};
 use crate::ledger::{Appended, AsOf, Batch, Outcome, Receipt, check_expectation};
 use crate::limits::Limits;
+use crate::log::Hash;
 use crate::order::OrderSummary;
 use crate::proto;
 use crate::time::{ns_from_parts, signed, timestamp};
@@ -98,14 +99,20 @@ pub(super) fn as_of(
     if violations.is_empty() { Ok(as_of) } else { Err(violations) }
 }
 
-pub(super) fn recorded_event(recorded: &RecordedEvent) -> wire::RecordedEvent {
+pub(super) fn recorded_event(
+    recorded: &RecordedEvent,
+    include_hashes: bool,
+) -> wire::RecordedEvent {
+    let hash = |hash: &dyn Fn() -> Hash| {
+        if include_hashes { Bytes::copy_from_slice(&hash()) } else { Bytes::new() }
+    };
     wire::RecordedEvent {
         offset: recorded.offset,
         revision: recorded.revision,
         recorded_at: Some(timestamp(signed(recorded.recorded_at_ns))),
         event: recorded.event.body().clone(),
-        previous: Bytes::copy_from_slice(&recorded.previous),
-        leaf_hash: Bytes::copy_from_slice(&recorded.leaf_hash()),
+        previous: hash(&|| recorded.previous),
+        leaf_hash: hash(&|| recorded.leaf_hash()),
     }
 }
 

@@ -9,11 +9,13 @@ use super::convert::{as_of, order, receipt, recorded_event};
 use super::status::{IntoStatus as _, invalid, status};
 use super::wire;
 use crate::event::Violation;
-use crate::ledger::{AsOf, FailureClass, Ledger, QueryError, TimelineQuery};
+use crate::ledger::{AsOf, FailureClass, Ledger, QueryError, Timeline, TimelineQuery};
 use crate::time::{signed, timestamp};
 
 /// How long a query waits for the head that it asks for.
 const AT_LEAST_WAIT: Duration = Duration::from_secs(5);
+/// Orders of more entries are read on a thread that may wait for the disk.
+const INLINE_ENTRIES_MAX: usize = 64;
 /// Rows of a page where the request does not say.
 const PAGE_ROWS: usize = 1_000;
 /// Bytes of events in a page, so that it fits into a message.
@@ -130,27 +132,35 @@ pub(super) async fn get_timeline(
         limit: Some(limit),
         bytes_max: Some(PAGE_BYTES_MAX),
     };
-    blocking(ledger, move |ledger| timeline_response(ledger, &query, page)).await
+    let located = ledger.locate(&query.correlation_id, query.as_of);
+    let located = located.map_err(QueryError::into_status)?;
+    let (located_count, include_hashes) = (located.places.len(), request.include_hashes);
+    let answer = move |ledger: &Ledger| {
+        let timeline = ledger.timeline_of(&query, &located)?;
+        Ok(timeline_response(&timeline, page.after(&query, &timeline), include_hashes))
+    };
+    // A few entries are read in less time than another thread takes to wake.
+    if located_count <= INLINE_ENTRIES_MAX {
+        return answer(ledger).map_err(QueryError::into_status);
+    }
+    blocking(ledger, answer).await
 }
 
 fn timeline_response(
-    ledger: &Ledger,
-    query: &TimelineQuery,
-    page: Page,
-) -> Result<wire::GetTimelineResponse, QueryError> {
-    let timeline = ledger.get_timeline(query)?;
-    let skip = query.skip + timeline.rows.len();
-    let next = Page { basis: Some(timeline.basis), skip, ..page };
+    timeline: &Timeline,
+    next: Page,
+    include_hashes: bool,
+) -> wire::GetTimelineResponse {
     let rows = timeline.rows.iter().map(|row| wire::TimelineRow {
-        event: Some(recorded_event(&row.recorded)),
+        event: Some(recorded_event(&row.recorded, include_hashes)),
         late_by: (row.late_ns > 0).then(|| duration(row.late_ns)),
     });
-    Ok(wire::GetTimelineResponse {
+    wire::GetTimelineResponse {
         rows: rows.collect(),
         revision: timeline.revision,
         basis: timeline.basis,
         next_page_token: if timeline.has_more { next.token() } else { String::new() },
-    })
+    }
 }
 
 fn duration(ns: u64) -> prost_types::Duration {
@@ -187,6 +197,10 @@ impl Page {
     /// Later pages are answered at the basis of the first.
     fn as_of(&self, as_of: AsOf) -> AsOf {
         AsOf { offset: self.basis.or(as_of.offset), ..as_of }
+    }
+
+    fn after(self, query: &TimelineQuery, timeline: &Timeline) -> Self {
+        Self { basis: Some(timeline.basis), skip: query.skip + timeline.rows.len(), ..self }
     }
 
     fn token(&self) -> String {

@@ -121,7 +121,7 @@ impl Tables {
 
     fn set(&self, storage: Storage) -> Result<(), ViewError> {
         let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        *slot = None;
+        close(&mut slot);
         let opened = guarded(|| {
             let mut builder = Database::builder();
             builder.set_cache_size(CACHE_BYTES);
@@ -279,6 +279,24 @@ fn entry_key((number, revision): (u64, u64)) -> [u8; 16] {
     high.copy_from_slice(&number.to_le_bytes());
     low.copy_from_slice(&revision.to_le_bytes());
     key
+}
+
+impl Drop for Tables {
+    fn drop(&mut self) {
+        close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// Closes the file. On damaged pages redb may panic here too; nothing that matters is lost by that.
+fn close(slot: &mut Option<Database>) {
+    let database = slot.take();
+    let closed = guarded(|| {
+        drop(database);
+        Ok(())
+    });
+    if let Err(error) = closed {
+        tracing::warn!(%error, "the views could not be closed");
+    }
 }
 
 /// What redb or a row said.

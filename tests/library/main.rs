@@ -8,6 +8,7 @@
 )]
 
 mod append;
+mod corruption;
 mod fault;
 mod faults;
 mod found;

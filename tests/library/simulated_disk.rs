@@ -210,6 +210,19 @@ impl SimulatedDisk {
         state.files[id] = Content::durable(bytes.to_vec());
     }
 
+    /// Writes the ledger's files into a folder of this machine.
+    pub(crate) fn export(&self, folder: &Path) {
+        let state = self.state();
+        for (path, node) in &state.names {
+            let Ok(below) = path.strip_prefix(Self::FOLDER) else { continue };
+            let path = folder.join(below);
+            match node {
+                Node::Folder => std::fs::create_dir_all(path).unwrap(),
+                Node::File(id) => std::fs::write(path, &state.files[*id].seen).unwrap(),
+            }
+        }
+    }
+
     /// Removes a file, durably.
     pub(crate) fn erase(&self, name: &str) {
         let mut state = self.state();

@@ -1,0 +1,27 @@
+//! The binary as people and scripts use it: arguments in, output and exit codes out.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "what helpers of a test cannot do, fails the test"
+)]
+
+mod append;
+mod bad_lines;
+mod crash;
+mod demo;
+mod events;
+mod format_reader;
+mod import;
+mod output;
+mod real_data;
+mod replay;
+mod serve;
+mod stats;
+mod support;
+mod timeline;
+mod unknown_fields;
+mod usage;
+mod verify;

@@ -1,0 +1,95 @@
+//! What is typed: help, mistakes, settings.
+
+use crate::events::lines;
+use crate::support::{Folder, Running, Server, order_ledger, run};
+
+const COMMANDS: [&str; 9] =
+    ["serve", "import", "append", "timeline", "replay", "verify", "stats", "demo", "completions"];
+
+#[test]
+fn help_names_every_command_and_every_command_has_help() {
+    let help = run(&["--help"]);
+    for command in COMMANDS {
+        assert!(help.ok().contains(&format!("\n  {command} ")), "{command} in {}", help.out);
+        let of_command = run(&[command, "--help"]);
+        assert!(of_command.ok().contains("Usage: order-ledger "), "{}", of_command.out);
+        assert_eq!(of_command.err, "");
+        assert_eq!(run(&["help", command]).ok(), of_command.out);
+    }
+    let version = format!("order-ledger {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"]).ok(), version);
+}
+
+#[test]
+fn what_cannot_be_meant_is_a_usage_error() {
+    for (arguments, named) in [
+        (&["frobnicate"][..], "frobnicate"),
+        (&["stats", "--frobnicate"], "--frobnicate"),
+        (&["stats", "--output", "yaml"], "yaml"),
+        (&["stats", "--ledger", "a", "--server", "http://127.0.0.1:1"], "--server"),
+        (&["timeline"], "<ORDER>"),
+        (&["import"], "<FILES>"),
+        (&["import", "-", "--on-error", "pray"], "pray"),
+        (&["replay", "--from", "-1"], "-1"),
+        (&["replay", "--limit", "many"], "many"),
+        (&["serve", "--listen", "here"], "here"),
+        (&["demo", "--seed", "x"], "x"),
+        (&["completions", "cobol"], "cobol"),
+        (&["append", "--expect", "erp/1=two"], "erp/1=two"),
+    ] {
+        let refused = run(arguments);
+        assert!(refused.failed(2).contains(named), "{arguments:?}: {}", refused.err);
+        assert_eq!(refused.out, "", "{arguments:?}");
+    }
+    assert!(run(&[]).failed(2).contains("Usage: order-ledger"));
+}
+
+#[test]
+fn completions_are_written_for_every_shell() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = run(&["completions", shell]);
+        for command in COMMANDS {
+            assert!(script.ok().contains(command), "{command} in {shell}");
+        }
+    }
+}
+
+#[test]
+fn variables_name_the_ledger_and_what_is_typed_counts_more() {
+    const LEDGER: &str = "ORDER_LEDGER_LEDGER";
+    const SERVER: &str = "ORDER_LEDGER_SERVER";
+    let (folder, other) = (Folder::new(), Folder::new());
+    folder.run_with_input(&["import", "-"], &lines(2)).ok();
+    other.run_with_input(&["import", "-"], &lines(5)).ok();
+    let server = Server::start(other.path());
+    let with = |name: &str, value: &str, arguments: &[&str]| {
+        let mut command = order_ledger(arguments);
+        command.env(name, value);
+        Running::start(command).finish()
+    };
+    let folder_name = folder.path().to_str().unwrap();
+    let head = |stats: &crate::support::Finished| stats.json()["head"].clone();
+    let stats = ["stats", "--output", "json"];
+    assert_eq!(head(&with(LEDGER, folder_name, &stats)), 2);
+    assert_eq!(head(&with(SERVER, &server.url, &stats)), 5);
+    let to_server = server.arguments(&stats);
+    assert_eq!(head(&with(LEDGER, folder_name, &to_server)), 5);
+    let to_folder = [&stats[..], &["--ledger", folder_name]].concat();
+    assert_eq!(head(&with(SERVER, &server.url, &to_folder)), 2);
+    with(LEDGER, folder_name, &["verify"]).ok();
+    let mut both = order_ledger(&stats);
+    both.env(LEDGER, folder_name).env(SERVER, &server.url);
+    let both = Running::start(both).finish();
+    assert!(both.failed(2).contains(LEDGER) && both.err.contains(SERVER), "{}", both.err);
+    server.stop().ok();
+}
+
+#[test]
+fn a_command_without_a_ledger_says_how_to_name_one() {
+    let empty = tempfile::tempdir().unwrap();
+    let mut command = order_ledger(&["stats"]);
+    command.current_dir(empty.path());
+    let missing = Running::start(command).finish();
+    let said = missing.failed(3);
+    assert!(said.contains("ledger-data") && said.contains("--ledger DIR"), "{said}");
+}
