@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Value, fields, put_bytes_field, put_varint, put_varint_field, read_varint};
+use super::cursor::{
+    Value, fields, fields_with_bytes, put_bytes_field, put_varint, put_varint_field, read_varint,
+};
 use super::schema::{Field, Kind, Message, schema};
 
 /// Whether two valid events have equal content, fields unknown to this version included.
@@ -21,10 +23,10 @@ pub(crate) fn same_content(one: &[u8], other: &[u8]) -> bool {
 fn canonical(message: &Message, encoded: &[u8]) -> Vec<u8> {
     let mut known: BTreeMap<u32, Vec<Value<'_>>> = BTreeMap::new();
     let mut unknown: Vec<(u32, &[u8])> = Vec::new();
-    for field in fields(encoded).map_while(Result::ok) {
+    for (field, bytes) in fields_with_bytes(encoded) {
         match message.field(field.number) {
             Some(_) => known.entry(field.number).or_default().push(field.value),
-            None => unknown.push((field.number, field.encoded)),
+            None => unknown.push((field.number, bytes)),
         }
     }
     let mut out = Vec::with_capacity(encoded.len());

@@ -33,8 +33,8 @@ struct Check<'c> {
 struct Path<'p> {
     parent: Option<&'p Path<'p>>,
     name: &'p str,
-    /// Of a repeated field: its number, and what stands before it in its message.
-    repeated: Option<(u32, &'p [u8])>,
+    /// Of a repeated field: its number, its message, and how much of that is behind it.
+    repeated: Option<(u32, &'p [u8], usize)>,
 }
 
 impl Path<'_> {
@@ -46,9 +46,12 @@ impl Path<'_> {
             text.push('.');
         }
         text.push_str(self.name);
-        let Some((number, before)) = self.repeated else { return text };
-        let earlier = fields(before).flatten().filter(|field| field.number == number);
-        format!("{text}[{}]", earlier.count())
+        let Some((number, message, behind)) = self.repeated else {
+            return text;
+        };
+        let (until, _) = message.split_at(message.len() - behind);
+        let until = fields(until).flatten().filter(|field| field.number == number);
+        format!("{text}[{}]", until.count().saturating_sub(1))
     }
 }
 
@@ -58,8 +61,9 @@ impl Check<'_> {
     }
 
     fn message(&mut self, message: &'static Message, encoded: &[u8], path: &Path<'_>) {
-        let (mut position, mut lines) = (0, 0);
-        for field in fields(encoded) {
+        let mut lines = 0;
+        let mut walk = fields(encoded);
+        while let Some(field) = walk.next() {
             let field = match field {
                 Ok(field) => field,
                 Err(error) => {
@@ -67,13 +71,11 @@ impl Check<'_> {
                     return self.violation(path, what);
                 }
             };
-            let (before, _) = encoded.split_at(position);
-            position += field.encoded.len();
             // A field of a newer version is kept as it is.
             let Some(known) = message.field(field.number) else {
                 continue;
             };
-            let repeated = known.repeated.then_some((field.number, before));
+            let repeated = known.repeated.then_some((field.number, encoded, walk.rest_len()));
             let path = Path { parent: Some(path), name: &known.name, repeated };
             lines += usize::from(known.is_line);
             if known.is_line && lines == self.limits.event_lines_max + 1 {

@@ -6,8 +6,6 @@
 pub(crate) struct Field<'a> {
     pub(crate) number: u32,
     pub(crate) value: Value<'a>,
-    /// The field whole: its tag and its value.
-    pub(crate) encoded: &'a [u8],
 }
 
 /// A field's value by wire type.
@@ -44,6 +42,17 @@ pub(crate) fn fields(encoded: &[u8]) -> Fields<'_> {
     Fields { rest: encoded }
 }
 
+/// The good fields of `encoded`, each with its own bytes: its tag and its value.
+pub(crate) fn fields_with_bytes(encoded: &[u8]) -> impl Iterator<Item = (Field<'_>, &[u8])> {
+    let mut walk = fields(encoded);
+    std::iter::from_fn(move || {
+        let before = walk.rest;
+        let field = walk.next()?.ok()?;
+        let (bytes, _) = before.split_at(before.len() - walk.rest.len());
+        Some((field, bytes))
+    })
+}
+
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<Field<'a>, WireError>;
 
@@ -61,9 +70,13 @@ impl<'a> Iterator for Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
+    /// Bytes that have not been read yet.
+    pub(crate) fn rest_len(&self) -> usize {
+        self.rest.len()
+    }
+
     #[inline]
     fn read(&mut self) -> Result<Field<'a>, WireError> {
-        let start = self.rest;
         let tag = read_varint(&mut self.rest)?;
         let number = tag >> 3;
         if number == 0 || number > FIELD_NUMBER_MAX {
@@ -80,8 +93,7 @@ impl<'a> Fields<'a> {
             5 => Value::Fixed32(u32::from_le_bytes(*self.take_array::<4>()?)),
             other => return Err(WireError::WireType(u8::try_from(other).unwrap_or(u8::MAX))),
         };
-        let (encoded, _) = start.split_at(start.len() - self.rest.len());
-        Ok(Field { number: u32::try_from(number).unwrap_or(u32::MAX), value, encoded })
+        Ok(Field { number: u32::try_from(number).unwrap_or(u32::MAX), value })
     }
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], WireError> {
@@ -167,7 +179,7 @@ mod tests {
                 (4, Value::Fixed32(2)),
             ]
         );
-        assert_eq!(read.iter().flat_map(|field| field.encoded).count(), encoded.len());
+        assert_eq!(fields_with_bytes(&encoded).flat_map(|(_, bytes)| bytes).count(), encoded.len());
     }
 
     #[test]

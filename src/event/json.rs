@@ -12,7 +12,9 @@ use serde_json::{Map, Number, Value as Json};
 
 use super::canonical::map_entry;
 use super::check;
-use super::cursor::{Value, fields, put_bytes_field, put_varint_field, read_varint};
+use super::cursor::{
+    Value, fields, fields_with_bytes, put_bytes_field, put_varint_field, read_varint,
+};
 use super::schema::{Field, Kind, Message, TextRule, schema};
 use super::violation::Violation;
 use crate::time;
@@ -252,9 +254,9 @@ fn timestamp_bytes(parts: &Timestamp) -> Vec<u8> {
 fn message_to_json(message: &Message, encoded: &[u8], offset: Option<i64>) -> Map<String, Json> {
     let mut known: Vec<(&Field, Json)> = Vec::new();
     let mut unknown = Vec::new();
-    for wire in fields(encoded).map_while(Result::ok) {
+    for (wire, bytes) in fields_with_bytes(encoded) {
         let Some(field) = message.field(wire.number) else {
-            unknown.extend_from_slice(wire.encoded);
+            unknown.extend_from_slice(bytes);
             continue;
         };
         let place = known.iter_mut().find(|(other, _)| other.number == field.number);

@@ -216,9 +216,9 @@ impl Envelope {
     fn of(body: &[u8]) -> Self {
         let mut envelope = Self::default();
         let mut occurred_at = None;
-        let mut end = 0_usize;
-        for field in cursor::fields(body).map_while(Result::ok) {
-            end += field.encoded.len();
+        let mut walk = cursor::fields(body);
+        while let Some(Ok(field)) = walk.next() {
+            let end = body.len() - walk.rest_len();
             let Value::Bytes(value) = field.value else {
                 continue;
             };

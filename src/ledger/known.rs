@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use crate::log::{Hash, LogReader, NO_PREVIOUS, Point};
 use crate::num::u64_from;
-use crate::view::{EventKey, OrderMap, ViewError, Views};
+use crate::view::{EventKey, Indexed, OrderMap, ViewError, Views};
 
 /// Entries of a generation.
 const GENERATION_ENTRIES: usize = 262_144;
@@ -40,8 +40,13 @@ impl KnownOrder {
         (order, correlation_id): (&Hash, &[u8]),
         head: u64,
     ) -> Result<Self, ViewError> {
+        Self::of(views.order(order, correlation_id, head)?, log)
+    }
+
+    /// An order of which these are all entries.
+    pub(super) fn of(entries: Vec<Indexed>, log: &LogReader) -> Result<Self, ViewError> {
         let mut known = Self::default();
-        for indexed in views.order(order, correlation_id, head)? {
+        for indexed in entries {
             known.push(indexed.key, indexed.place, NO_PREVIOUS);
         }
         if let Some(&(_, last)) = known.entries.last() {

@@ -38,7 +38,7 @@ use writer::{Command, Head, Submission};
 use crate::event::Violation;
 use crate::limits::Limits;
 use crate::log::{Disk, FileSystem, LogReader};
-use crate::view::Views;
+use crate::view::{ViewError, Views};
 
 /// How a ledger is opened.
 ///
@@ -162,15 +162,20 @@ impl Ledger {
     /// Looks up the orders that the writer does not know, on the caller's time.
     fn look_up(&self, batch: &Prepared) -> Result<LookedUp, AppendError> {
         let basis = self.head();
-        let orders = batch.orders.iter().map(|order| {
-            if self.views.tail().has(&order.hash) {
-                return Ok(None);
-            }
-            let name = (&order.hash, &*order.correlation_id);
-            KnownOrder::load(&self.views, &self.reader, name, basis).map(Some)
+        let tail = self.views.tail();
+        let cold: Vec<bool> = batch.orders.iter().map(|order| !tail.has(&order.hash)).collect();
+        let names = batch.orders.iter().zip(&cold).filter(|(_, cold)| **cold);
+        let names: Vec<_> = names.map(|(order, _)| (&order.hash, &*order.correlation_id)).collect();
+        if names.is_empty() {
+            return Ok(LookedUp { orders: Vec::new(), basis });
+        }
+        let unreadable = |error: ViewError| AppendError::Unreadable(error.to_string());
+        let mut found = self.views.orders(&names, basis).map_err(unreadable)?.into_iter();
+        let orders = cold.into_iter().map(|cold| {
+            let found = cold.then(|| found.next().unwrap_or_default());
+            found.map(|entries| KnownOrder::of(entries, &self.reader)).transpose()
         });
-        let orders = orders.collect::<Result<_, _>>();
-        let orders = orders.map_err(|error| AppendError::Unreadable(error.to_string()))?;
+        let orders = orders.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(LookedUp { orders, basis })
     }
 

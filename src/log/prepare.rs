@@ -13,8 +13,9 @@ use super::disk::{Disk, DiskFile, write_all_at};
 use super::segments::PREPARED_NAME;
 use crate::num::{u64_from, usize_from};
 
-/// Zeros written at a time, and made durable so that they do not pile up before the log's own sync.
-const CHUNK_LEN: usize = 1024 * 1024;
+/// Zeros that are made durable at a time: few enough not to hold up the log's own sync, and enough
+/// that the file system does not write its journal for every one.
+const CHUNK_LEN: usize = 4 * 1024 * 1024;
 /// How often a full disk is tried again while somebody asks for a segment.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 

@@ -103,11 +103,11 @@ impl LogReader {
             let segment_end = self.segments.after(segment.first_offset);
             let mut last = first.position;
             let near = rest.iter().take_while(|place| {
-                let gap = place.position.saturating_sub(last);
+                let gap = place.position.checked_sub(last);
                 last = place.position;
                 place.offset < segment_end
-                    && gap <= GAP_LEN
-                    && place.position - first.position <= GATHER_LEN
+                    && gap.is_some_and(|gap| gap <= GAP_LEN)
+                    && last - first.position <= GATHER_LEN
             });
             let near = near.count().max(1);
             let (group, later) = rest.split_at(near);

@@ -142,21 +142,24 @@ impl Views {
         id: &[u8],
         head: u64,
     ) -> Result<Vec<Indexed>, ViewError> {
+        let found = self.orders(&[(order, id)], head)?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    /// The entries of orders below `head`, each by revision.
+    pub(crate) fn orders(
+        &self,
+        orders: &[(&Hash, &[u8])],
+        head: u64,
+    ) -> Result<Vec<Vec<Indexed>>, ViewError> {
         // The tail first: what the indexer moves meanwhile is then in both, never in neither.
-        let tail = self.tail.entries(order, head);
-        let mut entries = match tail.first() {
-            Some(first) if first.revision == 0 => Vec::new(),
-            _ => self.tables.order(id)?,
-        };
-        entries.retain(|indexed| indexed.place.offset < head);
-        let known = crate::num::u64_from(entries.len());
-        entries.extend(tail.into_iter().filter(|indexed| indexed.revision >= known));
-        let dense = (0_u64..).zip(&entries).all(|(at, indexed)| at == indexed.revision);
-        if dense {
-            Ok(entries)
-        } else {
-            Err(ViewError::Damaged("the revisions of an order have gaps".into()))
+        let tails: Vec<_> = orders.iter().map(|(hash, _)| self.tail.entries(hash, head)).collect();
+        let whole = |tail: &Vec<Indexed>| tail.first().is_some_and(|first| first.revision == 0);
+        if tails.iter().all(whole) {
+            return Ok(tails);
         }
+        let stored = self.tables.orders(orders.iter().map(|(_, id)| *id))?;
+        stored.into_iter().zip(tails).map(|(stored, tail)| joined(stored, tail, head)).collect()
     }
 
     /// The last mark at or before an offset.
@@ -204,6 +207,23 @@ impl Views {
     /// Opens the file again after a failed write, which redb does not recover from by itself.
     pub(crate) fn reopen(&self) -> Result<(), ViewError> {
         self.tables.reopen(&*self.disk, &self.path)
+    }
+}
+
+/// The entries of one order from the tables and from the tail, which may overlap.
+fn joined(
+    mut stored: Vec<Indexed>,
+    tail: Vec<Indexed>,
+    head: u64,
+) -> Result<Vec<Indexed>, ViewError> {
+    stored.retain(|indexed| indexed.place.offset < head);
+    let known = crate::num::u64_from(stored.len());
+    stored.extend(tail.into_iter().filter(|indexed| indexed.revision >= known));
+    let dense = (0_u64..).zip(&stored).all(|(at, indexed)| at == indexed.revision);
+    if dense {
+        Ok(stored)
+    } else {
+        Err(ViewError::Damaged("the revisions of an order have gaps".into()))
     }
 }
 

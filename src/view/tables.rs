@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use super::row::{DamagedRow, decode_row, encode_row};
@@ -146,31 +146,16 @@ impl Tables {
         })
     }
 
-    /// The entries of an order, by revision.
-    pub(super) fn order(&self, correlation_id: &[u8]) -> Result<Vec<Indexed>, ViewError> {
+    /// The entries of orders, each by revision, in one transaction.
+    pub(super) fn orders<'n>(
+        &self,
+        correlation_ids: impl IntoIterator<Item = &'n [u8]>,
+    ) -> Result<Vec<Vec<Indexed>>, ViewError> {
         self.with(|database| {
             let transaction = database.begin_read()?;
-            let Some(row) = transaction.open_table(ORDERS)?.get(correlation_id)? else {
-                return Ok(Vec::new());
-            };
-            let order: OrderRow = decode_row(correlation_id, row.value())?;
-            let table = transaction.open_table(ENTRIES)?;
-            let mut entries = Vec::new();
-            for row in table.range((order.number, 0)..=(order.number, u64::MAX))? {
-                let (key, value) = row?;
-                let (_, first_revision) = key.value();
-                let rows: Vec<EntryRow> = decode_row(&entry_key(key.value()), value.value())?;
-                entries.extend((first_revision..).zip(rows).map(|(revision, row)| Indexed {
-                    revision,
-                    place: row.place,
-                    key: row.key,
-                }));
-            }
-            if u64_from(entries.len()) == order.entry_count {
-                Ok(entries)
-            } else {
-                Err(DamagedRow)?
-            }
+            let (orders, entries) =
+                (transaction.open_table(ORDERS)?, transaction.open_table(ENTRIES)?);
+            correlation_ids.into_iter().map(|id| read_order(&orders, &entries, id)).collect()
         })
     }
 
@@ -227,6 +212,29 @@ impl Tables {
             Ok(transaction.commit()?)
         })
     }
+}
+
+fn read_order(
+    orders: &ReadOnlyTable<&'static [u8], &'static [u8]>,
+    entries: &ReadOnlyTable<(u64, u64), &'static [u8]>,
+    correlation_id: &[u8],
+) -> Result<Vec<Indexed>, Failure> {
+    let Some(row) = orders.get(correlation_id)? else {
+        return Ok(Vec::new());
+    };
+    let order: OrderRow = decode_row(correlation_id, row.value())?;
+    let mut indexed = Vec::new();
+    for row in entries.range((order.number, 0)..=(order.number, u64::MAX))? {
+        let (key, value) = row?;
+        let (_, first_revision) = key.value();
+        let rows: Vec<EntryRow> = decode_row(&entry_key(key.value()), value.value())?;
+        indexed.extend((first_revision..).zip(rows).map(|(revision, row)| Indexed {
+            revision,
+            place: row.place,
+            key: row.key,
+        }));
+    }
+    if u64_from(indexed.len()) == order.entry_count { Ok(indexed) } else { Err(DamagedRow)? }
 }
 
 /// Writes orders and entries of a generation; the number of orders then.
