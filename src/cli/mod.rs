@@ -93,5 +93,9 @@ fn block_on(command: impl Future<Output = Result<(), Failure>>) -> Result<(), Fa
 fn start_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("ORDER_LEDGER_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let _ = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(output::colours(&io::stderr()))
+        .with_env_filter(filter)
+        .try_init();
 }

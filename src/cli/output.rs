@@ -1,7 +1,5 @@
 //! What people and programs read: tables, JSON, times, numbers. Does not know commands.
 
-use std::io::IsTerminal as _;
-
 use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use prost_types::Timestamp;
@@ -46,13 +44,14 @@ pub(super) fn print_table(table: &Table) {
     }
 }
 
+/// Whether a stream shows colours: a terminal, where `NO_COLOR` is not set.
+pub(super) fn colours(stream: &impl std::io::IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
 /// Text in bold on a terminal, where `NO_COLOR` is not set.
 pub(super) fn bold(text: &str) -> String {
-    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
-        format!("\u{1b}[1m{text}\u{1b}[0m")
-    } else {
-        text.to_owned()
-    }
+    if colours(&std::io::stdout()) { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 /// 1234567 as 1,234,567.

@@ -1,5 +1,6 @@
 //! `serve`: a ledger behind a socket, until a signal ends it. Does not know the services.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,6 +17,9 @@ use crate::demo::Demo;
 use crate::event::Event;
 use crate::ledger::{Batch, Ledger, Options};
 use crate::rpc::{ServeOptions, serve};
+
+/// An order of so many events is worth a look.
+const EVENTFUL: u32 = 16;
 
 #[derive(Debug, Args)]
 pub(super) struct Serve {
@@ -73,11 +77,17 @@ impl Serve {
     }
 }
 
-/// Appends simulated orders to an empty ledger; an order to look at.
+/// Appends simulated orders to an empty ledger; one of them to look at, where something happens.
 fn fill(ledger: &Ledger, orders: u64) -> Result<Option<String>, Failure> {
     let demo = Demo { orders, ..Demo::default() };
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    let eventful = demo.events().find_map(|event| {
+        let count = counts.entry(event.correlation_id.clone()).or_default();
+        *count += 1;
+        (*count == EVENTFUL).then_some(event.correlation_id)
+    });
     let mut events = demo.events().peekable();
-    let order = events.peek().map(|event| event.correlation_id.clone());
+    let order = eventful.or_else(|| events.peek().map(|event| event.correlation_id.clone()));
     if ledger.head() > 0 {
         return Ok(order);
     }
