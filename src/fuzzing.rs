@@ -9,6 +9,9 @@ use crate::log::{BlockBuilder, EntryRef, recover};
 use crate::proto::OrderEvent;
 
 /// Decoding an entry never panics, and an entry that decodes encodes to the same bytes.
+///
+/// # Panics
+/// Where that does not hold.
 pub fn entry(bytes: &[u8]) {
     if let Ok((entry, length)) = EntryRef::decode(bytes, 7) {
         let mut block = BlockBuilder::default();
@@ -20,6 +23,9 @@ pub fn entry(bytes: &[u8]) {
 }
 
 /// Recovery never panics, hands out dense offsets, and stays inside of the bytes.
+///
+/// # Panics
+/// Where that does not hold.
 pub fn segment(bytes: &[u8]) {
     let mut next = 3;
     let found = recover(bytes, 0, 3, |entry, _, _| {
@@ -32,6 +38,9 @@ pub fn segment(bytes: &[u8]) {
 
 /// Checking an event never panics; what is valid decodes with the generated code too, survives JSON,
 /// and is the same as itself.
+///
+/// # Panics
+/// Where that does not hold.
 pub fn event(bytes: &[u8]) {
     let limits = Limits::default();
     let Ok(event) = Event::parse(bytes.to_vec(), &limits) else { return };

@@ -1,5 +1,6 @@
 //! `append`: the events of one input as one batch. Does not know how a batch is decided.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -49,12 +50,12 @@ impl Append {
         }
         let request = wire::AppendRequest { events, expectations: self.expect };
         let appended = self.target.connect().await?.append(request).await?.into_inner();
-        print(&appended, self.output);
-        Ok(())
+        Ok(print(&appended, self.output)?)
     }
 }
 
-fn print(appended: &wire::AppendResponse, output: Output) {
+fn print(appended: &wire::AppendResponse, output: Output) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     let outcomes = appended
         .outcomes
         .iter()
@@ -69,14 +70,14 @@ fn print(appended: &wire::AppendResponse, output: Output) {
                 let [offset, revision] = numbers;
                 rows.add_row([word.to_owned(), offset, revision, recorded_at]);
             }
-            print_table(&rows);
-            println!("head {}", appended.head);
+            print_table(&mut out, &rows)?;
+            writeln!(out, "head {}", appended.head)
         }
         Output::Json => {
             let outcomes: Vec<Json> = outcomes.map(outcome_json).collect();
-            println!("{}", json!({ "outcomes": outcomes, "head": appended.head }));
+            writeln!(out, "{}", json!({ "outcomes": outcomes, "head": appended.head }))
         }
-        Output::Ndjson => outcomes.map(outcome_json).for_each(|json| println!("{json}")),
+        Output::Ndjson => outcomes.map(outcome_json).try_for_each(|json| writeln!(out, "{json}")),
     }
 }
 

@@ -37,7 +37,7 @@ impl DemoCommand {
             });
             let importer = Importer::new(self.target.connect().await?, OnError::Stop);
             let done = importer.run(lines, None).await?;
-            println!("{done}");
+            writeln!(io::stdout(), "{done}")?;
             return Ok(());
         };
         let out: Box<dyn Write + Send> = if path.as_os_str() == "-" {

@@ -11,6 +11,7 @@ use crate::rpc::{Code, Status, error_details};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     Failed,
+    Usage,
     NotFound,
     Conflict,
     Integrity,
@@ -48,6 +49,7 @@ impl Failure {
         }
         ExitCode::from(match self.exit {
             Exit::Failed => 1,
+            Exit::Usage => 2,
             Exit::NotFound => 3,
             Exit::Conflict => 4,
             Exit::Integrity => 5,

@@ -1,9 +1,8 @@
-//! `import`: events of NDJSON files, in batches, pipelined. Run again after an interruption, it
+//! `import`: events of NDJSON files, in batches, in the order of the lines. Run again after an interruption, it
 //! appends what is missing and nothing twice. Does not know how batches are decided.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,20 +11,19 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 
 use super::failure::{Failure, detail_lines};
 use super::lines::{Line, Lines, total_bytes};
 use super::output::grouped;
 use super::target::Target;
-use crate::num::u64_from;
-use crate::rpc::{Client, Status, wire};
+use crate::ledger::FailureClass;
+use crate::rpc::{Client, Status, class_of, wire};
 
 /// Events of a batch.
 const BATCH_EVENTS: usize = 500;
 /// Bytes of events after which a batch is full.
 const BATCH_BYTES: usize = 512 * 1024;
-/// Batches under way.
+/// Batches that are read ahead.
 const BATCHES_AHEAD: usize = 4;
 /// Violations that are shown; the rest is counted.
 const SHOWN_ERRORS_MAX: u64 = 20;
@@ -85,7 +83,7 @@ impl Import {
             done = importer.clone().from(done).run(lines, Some(&progress)).await?;
         }
         progress.bar.finish_and_clear();
-        println!("{done}");
+        writeln!(io::stdout(), "{done}")?;
         if done.refused > 0 {
             return Err(Failure::failed(format!("{} lines were refused", grouped(done.refused))));
         }
@@ -156,38 +154,20 @@ impl Importer {
         let on_error = self.on_error;
         // A thread of its own: where an import fails, nobody waits for input that may never come.
         let reading = std::thread::spawn(move || read(lines, on_error, &batches));
-        let (requests, outgoing) = mpsc::channel(BATCHES_AHEAD);
-        let mut answers =
-            self.client.clone().append_stream(ReceiverStream::new(outgoing)).await?.into_inner();
-        let mut under_way = VecDeque::new();
         let mut bad = None;
-        let mut reading_on = true;
-        while reading_on || !under_way.is_empty() {
-            let has_room = reading_on && under_way.len() < BATCHES_AHEAD;
-            tokio::select! {
-                answer = answers.message() => {
-                    let answer = answer.map_err(|status| run_again(status.message()))?;
-                    let answer = answer.ok_or_else(|| run_again("the server ended the stream"))?;
-                    let batch = under_way.pop_front();
-                    let batch = batch.ok_or_else(|| run_again("an answer without a request"))?;
-                    self.answered(answer, batch).await?;
-                    if let Some(progress) = progress {
-                        progress.show(&self.done);
-                    }
+        // One batch at a time, so that events are appended in the order of the lines even where a
+        // batch is refused and sent again in parts. Meanwhile the next ones are read and checked.
+        while let Some(next) = incoming.recv().await {
+            match next {
+                Ok(batch) => self.append(batch).await?,
+                Err(input) if on_error == OnError::Skip => self.report_input(&input),
+                Err(input) => {
+                    bad = Some(input);
+                    break;
                 }
-                next = incoming.recv(), if has_room => match next {
-                    Some(Ok(batch)) => {
-                        // Where nobody takes it any more, the answers say why.
-                        let _ = requests.send(request(&batch, under_way.len())).await;
-                        under_way.push_back(batch);
-                    }
-                    Some(Err(input)) if on_error == OnError::Skip => self.report_input(&input),
-                    Some(Err(input)) => {
-                        bad = Some(input);
-                        reading_on = false;
-                    }
-                    None => reading_on = false,
-                },
+            }
+            if let Some(progress) = progress {
+                progress.show(&self.done);
             }
         }
         drop(incoming);
@@ -198,20 +178,16 @@ impl Importer {
         }
     }
 
-    async fn answered(
-        &mut self,
-        answer: wire::AppendStreamResponse,
-        batch: Batch,
-    ) -> Result<(), Failure> {
-        use wire::append_stream_response::Result as Answer;
-        match answer.result {
-            Some(Answer::Appended(appended)) => {
-                self.count(&appended);
-                Ok(())
+    async fn append(&mut self, batch: Batch) -> Result<(), Failure> {
+        let request = wire::AppendRequest { events: batch.1.clone(), expectations: Vec::new() };
+        match self.client.append(request).await {
+            Ok(appended) => self.count(&appended.into_inner()),
+            Err(status) if class_of(&status) == FailureClass::Refused => {
+                self.append_one_by_one(batch).await?;
             }
-            Some(Answer::Error(error)) => self.refused(&error, batch).await,
-            None => Err(Failure::failed("an answer without a result")),
+            Err(status) => return Err(run_again(status.message())),
         }
+        Ok(())
     }
 
     fn count(&mut self, appended: &wire::AppendResponse) {
@@ -226,22 +202,20 @@ impl Importer {
         self.done.head = appended.head;
     }
 
-    /// A refused batch is sent again event by event, to find the lines that are the reason.
-    async fn refused(&mut self, error: &wire::AppendError, batch: Batch) -> Result<(), Failure> {
-        if error.failure_class() != wire::FailureClass::Refused {
-            return Err(run_again(&error.message));
-        }
+    /// Finds the lines for which a batch was refused.
+    async fn append_one_by_one(&mut self, batch: Batch) -> Result<(), Failure> {
         for (line, event) in batch.0.into_iter().zip(batch.1) {
             let request = wire::AppendRequest { events: vec![event], expectations: Vec::new() };
             match self.client.append(request).await {
                 Ok(appended) => self.count(&appended.into_inner()),
-                Err(status) => {
+                Err(status) if class_of(&status) == FailureClass::Refused => {
                     let input = BadInput::refused(line, &status);
                     if self.on_error == OnError::Stop {
                         return Err(self.stopped(&input));
                     }
                     self.report_input(&input);
                 }
+                Err(status) => return Err(run_again(status.message())),
             }
         }
         Ok(())
@@ -264,11 +238,6 @@ impl Importer {
         let of = if self.name.is_empty() { String::new() } else { format!("{}, ", self.name) };
         format!("{of}line {}: {}", input.line, input.what)
     }
-}
-
-fn request(batch: &Batch, request_id: usize) -> wire::AppendStreamRequest {
-    let append = wire::AppendRequest { events: batch.1.clone(), expectations: Vec::new() };
-    wire::AppendStreamRequest { request_id: u64_from(request_id), append: Some(append) }
 }
 
 /// A failure that is no fault of the input.

@@ -16,7 +16,7 @@ mod target;
 mod timeline;
 mod verify;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -73,8 +73,9 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Verify(verify) => verify.run(),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
-            clap_complete::generate(shell, &mut command, "order-ledger", &mut io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "order-ledger", &mut script);
+            Ok(io::stdout().write_all(&script)?)
         }
         Command::Serve(serve) => block_on(serve.run()),
         Command::Import(import) => block_on(import.run()),

@@ -1,5 +1,7 @@
 //! What people and programs read: tables, JSON, times, numbers. Does not know commands.
 
+use std::io::{self, Write};
+
 use clap::ValueEnum;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use prost_types::Timestamp;
@@ -38,15 +40,15 @@ pub(super) fn table(header: &[&str], right: &[&str]) -> Table {
 }
 
 /// Prints a table without the spaces at its edges.
-pub(super) fn print_table(table: &Table) {
-    for line in table.to_string().lines() {
-        println!("{}", line.strip_prefix(' ').unwrap_or(line).trim_end());
-    }
+pub(super) fn print_table(out: &mut impl Write, table: &Table) -> io::Result<()> {
+    let table = table.to_string();
+    let mut lines = table.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
+    lines.try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// Whether a stream shows colours: a terminal, where `NO_COLOR` is not set.
 pub(super) fn colours(stream: &impl std::io::IsTerminal) -> bool {
-    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none()
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Text in bold on a terminal, where `NO_COLOR` is not set.

@@ -1,6 +1,7 @@
 //! `serve`: a ledger behind a socket, until a signal ends it. Does not know the services.
 
 use std::collections::HashMap;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,27 +54,42 @@ impl Serve {
             Some(orders) => fill(&ledger, orders)?,
             None => None,
         };
-        println!("serving    http://{address}");
-        println!("ledger     {} ({})", self.ledger.display(), ledger.id());
-        println!("head       {}", grouped(ledger.head()));
-        if let Some(order) = shown {
-            println!();
-            println!("try        order-ledger timeline {order} --server http://{address}");
-            println!("           order-ledger replay --follow --server http://{address}");
-            println!(
-                "           (order-ledger is target/release/order-ledger, or `cargo run \
-                      --release --`)"
-            );
-        }
+        // Before the address is out: who reads it may send a signal at once.
+        let stop = stop_signal()?;
+        // A server serves also where nobody reads this.
+        let _ = self.announce(address, &ledger, shown);
         let options = ServeOptions {
             shutdown_grace: Duration::from_secs(self.shutdown_grace),
             ..ServeOptions::default()
         };
-        let served = serve(listener, Arc::clone(&ledger), options, stop_signal()?).await;
+        let served = serve(listener, Arc::clone(&ledger), options, stop).await;
         tokio::task::spawn_blocking(move || ledger.close())
             .await
             .map_err(|error| Failure::failed(error.to_string()))?;
         served.map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    fn announce(
+        &self,
+        address: SocketAddr,
+        ledger: &Ledger,
+        shown: Option<String>,
+    ) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(out, "serving    http://{address}")?;
+        writeln!(out, "ledger     {} ({})", self.ledger.display(), ledger.id())?;
+        writeln!(out, "head       {}", grouped(ledger.head()))?;
+        let Some(order) = shown else {
+            return Ok(());
+        };
+        writeln!(out)?;
+        writeln!(out, "try        order-ledger timeline {order} --server http://{address}")?;
+        writeln!(out, "           order-ledger replay --follow --server http://{address}")?;
+        writeln!(
+            out,
+            "           (order-ledger is target/release/order-ledger, or `cargo run \
+                      --release --`)"
+        )
     }
 }
 

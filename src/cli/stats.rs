@@ -1,5 +1,7 @@
 //! `stats`: how large a ledger is. Does not know how that is counted.
 
+use std::io::{self, Write as _};
+
 use clap::Args;
 use serde_json::json;
 
@@ -21,24 +23,28 @@ impl Stats {
         let mut client = self.target.connect_existing().await?;
         let head = client.get_head(wire::GetHeadRequest {}).await?.into_inner();
         let newest = time_text(head.recorded_at.as_ref());
+        let mut out = io::stdout().lock();
         match self.output {
             Output::Table => {
-                println!("ledger       {}", head.ledger_id);
-                println!("head         {}", grouped(head.head));
-                println!("orders       {}", grouped(head.order_count));
-                println!("newest entry {}", if newest.is_empty() { "-" } else { &newest });
-                println!(
+                writeln!(out, "ledger       {}", head.ledger_id)?;
+                writeln!(out, "head         {}", grouped(head.head))?;
+                writeln!(out, "orders       {}", grouped(head.order_count))?;
+                writeln!(out, "newest entry {}", if newest.is_empty() { "-" } else { &newest })?;
+                writeln!(
+                    out,
                     "log          {} in {} segments",
                     bytes_text(head.log_bytes),
                     grouped(head.segment_count)
-                );
-                println!(
+                )?;
+                writeln!(
+                    out,
                     "views        {} up to offset {}",
                     bytes_text(head.view_bytes),
                     grouped(head.view_basis)
-                );
+                )?;
             }
-            Output::Json | Output::Ndjson => println!(
+            Output::Json | Output::Ndjson => writeln!(
+                out,
                 "{}",
                 json!({
                     "ledger_id": head.ledger_id,
@@ -50,7 +56,7 @@ impl Stats {
                     "view_bytes": head.view_bytes,
                     "view_basis": head.view_basis,
                 })
-            ),
+            )?,
         }
         Ok(())
     }

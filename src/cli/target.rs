@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::failure::Failure;
+use super::failure::{Exit, Failure};
 use crate::ledger::{Ledger, Options};
 use crate::rpc::{Client, connect, connect_local};
 
@@ -16,42 +16,71 @@ pub(super) const DEFAULT_FOLDER: &str = "ledger-data";
 #[derive(Clone, Debug, Args)]
 pub(super) struct Target {
     /// The folder of the ledger; it must not be open elsewhere
-    #[arg(
-        long,
-        value_name = "DIR",
-        env = "ORDER_LEDGER_LEDGER",
-        default_value = DEFAULT_FOLDER,
-        conflicts_with = "server"
-    )]
-    ledger: PathBuf,
+    /// [env: `ORDER_LEDGER_LEDGER`] [default: ledger-data]
+    #[arg(long, value_name = "DIR", conflicts_with = "server")]
+    ledger: Option<PathBuf>,
     /// The address of a running server, as `http://127.0.0.1:7447`
-    #[arg(long, value_name = "URL", env = "ORDER_LEDGER_SERVER")]
+    /// [env: `ORDER_LEDGER_SERVER`]
+    #[arg(long, value_name = "URL")]
     server: Option<String>,
+}
+
+enum Place {
+    Folder(PathBuf),
+    Server(String),
 }
 
 impl Target {
     /// Opens the ledger, which is made where none is, or connects to the server.
     pub(super) async fn connect(&self) -> Result<Client, Failure> {
-        match &self.server {
-            Some(url) => connect(url).await.map_err(|error| {
-                let first: &dyn std::error::Error = &error;
-                let causes = std::iter::successors(Some(first), |cause| cause.source());
-                let causes: Vec<String> = causes.map(ToString::to_string).collect();
-                Failure::failed(format!("cannot connect to {url}: {}", causes.join(": ")))
-            }),
-            None => Ok(connect_local(Arc::new(Ledger::open(&self.ledger, Options::default())?))),
-        }
+        open(self.place()?).await
     }
 
     /// As [`Target::connect`], for commands that only read: a folder without a ledger is an error.
     pub(super) async fn connect_existing(&self) -> Result<Client, Failure> {
-        if self.server.is_none() && !self.ledger.join("format").exists() {
-            let folder = self.ledger.display();
-            return Err(Failure::new(
-                super::failure::Exit::NotFound,
-                format!("no ledger in {folder}; name one with --ledger DIR or --server URL"),
-            ));
+        let place = self.place()?;
+        if let Place::Folder(folder) = &place
+            && !folder.join("format").exists()
+        {
+            let folder = folder.display();
+            let what = "name one with --ledger DIR or --server URL";
+            return Err(Failure::new(Exit::NotFound, format!("no ledger in {folder}; {what}")));
         }
-        self.connect().await
+        open(place).await
+    }
+
+    /// What is typed counts more than a variable, whichever of the two either names. The parser
+    /// would take a variable for typed, and find the two in conflict.
+    fn place(&self) -> Result<Place, Failure> {
+        if let Some(url) = &self.server {
+            return Ok(Place::Server(url.clone()));
+        }
+        if let Some(folder) = &self.ledger {
+            return Ok(Place::Folder(folder.clone()));
+        }
+        let names = ["ORDER_LEDGER_SERVER", "ORDER_LEDGER_LEDGER"];
+        match names.map(|name| std::env::var_os(name).filter(|value| !value.is_empty())) {
+            [Some(_), Some(_)] => {
+                let what = format!("{} are both set; name a ledger", names.join(" and "));
+                Err(Failure::new(Exit::Usage, what))
+            }
+            [Some(url), None] => Ok(Place::Server(url.to_string_lossy().into_owned())),
+            [None, Some(folder)] => Ok(Place::Folder(folder.into())),
+            [None, None] => Ok(Place::Folder(DEFAULT_FOLDER.into())),
+        }
+    }
+}
+
+async fn open(place: Place) -> Result<Client, Failure> {
+    match place {
+        Place::Folder(folder) => {
+            Ok(connect_local(Arc::new(Ledger::open(folder, Options::default())?)))
+        }
+        Place::Server(url) => connect(&url).await.map_err(|error| {
+            let first: &dyn std::error::Error = &error;
+            let causes = std::iter::successors(Some(first), |cause| cause.source());
+            let causes: Vec<String> = causes.map(ToString::to_string).collect();
+            Failure::failed(format!("cannot connect to {url}: {}", causes.join(": ")))
+        }),
     }
 }

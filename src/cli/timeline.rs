@@ -1,6 +1,9 @@
 //! `timeline`: the events of one order. Does not know how they are found.
 
+use std::io::{self, Write as _};
+
 use clap::Args;
+use comfy_table::Table;
 use prost_types::Timestamp;
 use serde_json::{Value as Json, json};
 
@@ -66,7 +69,7 @@ impl Timeline {
             }
             request.page_token = page.next_page_token;
         };
-        print(&self.order, &rows, (last.revision, last.basis), self.output);
+        print(&self.order, &rows, (last.revision, last.basis), self.output)?;
         if last.revision == 0 {
             let message = format!("no order {} at basis {}", self.order, last.basis);
             return Err(Failure::new(Exit::NotFound, message));
@@ -75,23 +78,27 @@ impl Timeline {
     }
 }
 
-fn print(order: &str, rows: &[wire::TimelineRow], (revision, basis): (u64, u64), output: Output) {
+fn print(
+    order: &str,
+    rows: &[wire::TimelineRow],
+    (revision, basis): (u64, u64),
+    output: Output,
+) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     match output {
-        Output::Table if rows.is_empty() => {}
+        Output::Table if rows.is_empty() => Ok(()),
         Output::Table => {
-            println!("{}  {revision} events, basis {basis}", bold(order));
-            print_rows(rows);
+            writeln!(out, "{}  {revision} events, basis {basis}", bold(order))?;
+            print_table(&mut out, &table_of(rows))
         }
         Output::Json => {
             let rows: Vec<Json> = rows.iter().map(row_json).collect();
-            println!(
-                "{}",
-                json!({
-                    "correlation_id": order, "revision": revision, "basis": basis, "rows": rows
-                })
-            );
+            let document = json!({
+                "correlation_id": order, "revision": revision, "basis": basis, "rows": rows
+            });
+            writeln!(out, "{document}")
         }
-        Output::Ndjson => rows.iter().map(row_json).for_each(|row| println!("{row}")),
+        Output::Ndjson => rows.iter().map(row_json).try_for_each(|row| writeln!(out, "{row}")),
     }
 }
 
@@ -110,7 +117,7 @@ fn late_ns(row: &wire::TimelineRow) -> u64 {
     })
 }
 
-fn print_rows(rows: &[wire::TimelineRow]) {
+fn table_of(rows: &[wire::TimelineRow]) -> Table {
     let mut lines = table(
         &["OCCURRED AT", "RECORDED AT", "OFFSET", "TYPE", "WHAT", "SOURCE", "LATE"],
         &["OFFSET"],
@@ -134,7 +141,7 @@ fn print_rows(rows: &[wire::TimelineRow]) {
             late,
         ]);
     }
-    print_table(&lines);
+    lines
 }
 
 /// What an event says about lines and reasons, in a few words.

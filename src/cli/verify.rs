@@ -1,6 +1,7 @@
 //! `verify`: checks a ledger byte by byte, and says what is wrong and where.
 //! Does not know the format.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ impl Verify {
         });
         bar.finish_and_clear();
         let report = report?;
-        print(&report, self.output);
+        print(&report, self.output)?;
         if report.defects.is_empty() {
             return Ok(());
         }
@@ -49,29 +50,33 @@ impl Verify {
     }
 }
 
-fn print(report: &VerifyReport, output: Output) {
+fn print(report: &VerifyReport, output: Output) -> io::Result<()> {
+    let mut out = io::stdout().lock();
     let sound = report.defects.is_empty();
     match output {
         Output::Table => {
-            println!(
+            writeln!(
+                out,
                 "{} entries of {} orders in {} segments, {}",
                 grouped(report.entry_count),
                 grouped(report.order_count),
                 grouped(report.segment_count),
                 bytes_text(report.log_bytes)
-            );
-            report.notes.iter().for_each(|note| println!("note: {note}"));
-            report.defects.iter().for_each(|defect| println!("DEFECT: {defect}"));
-            println!(
+            )?;
+            report.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
+            report.defects.iter().try_for_each(|defect| writeln!(out, "DEFECT: {defect}"))?;
+            writeln!(
+                out,
                 "{}",
                 if sound {
                     "verified: CRCs, offsets, revisions, chain and views agree"
                 } else {
                     "NOT verified"
                 }
-            );
+            )
         }
-        Output::Json | Output::Ndjson => println!(
+        Output::Json | Output::Ndjson => writeln!(
+            out,
             "{}",
             json!({
                 "verified": sound,

@@ -78,7 +78,7 @@ impl Check<'_> {
             let repeated = known.repeated.then_some((field.number, encoded, walk.rest_len()));
             let path = Path { parent: Some(path), name: &known.name, repeated };
             lines += usize::from(known.is_line);
-            if known.is_line && lines == self.limits.event_lines_max + 1 {
+            if known.is_line && lines.checked_sub(1) == Some(self.limits.event_lines_max) {
                 let max = self.limits.event_lines_max;
                 self.violation(&path, format!("more than {max} lines (event_lines_max)"));
             }

@@ -99,9 +99,9 @@ impl Encoder {
         for (name, value) in object {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             if name == UNKNOWN_FIELDS {
-                match value.as_str().and_then(from_hex) {
-                    Some(encoded) => out.extend(encoded),
-                    None => self.violation(&path, "not hexadecimal text"),
+                match unknown_fields(message, value) {
+                    Ok(encoded) => out.extend(encoded),
+                    Err(what) => self.violation(&path, what),
                 }
             } else if let Some(field) = message.field_named(name) {
                 out.extend(self.field(field, value, &path));
@@ -190,6 +190,18 @@ impl Encoder {
         }
         out
     }
+}
+
+/// Encoded fields that this version does not know, and no others.
+fn unknown_fields(message: &Message, value: &Json) -> Result<Vec<u8>, String> {
+    let encoded = value.as_str().and_then(from_hex).ok_or("not hexadecimal text")?;
+    for field in fields(&encoded) {
+        let number = field.map_err(|error| format!("not protobuf fields: {error}"))?.number;
+        if let Some(known) = message.field(number) {
+            return Err(format!("field {number} is known; give it by its name, {}", known.name));
+        }
+    }
+    Ok(encoded)
 }
 
 fn integer(kind: Kind, value: &Json) -> Result<u64, String> {
@@ -429,6 +441,18 @@ mod tests {
         let json = event_to_json(&event).to_string();
         let again = event_from_json(&json).unwrap();
         assert!(super::super::same_content(&event, &again), "{json}");
+    }
+
+    #[test]
+    fn unknown_fields_cannot_say_what_has_a_name() {
+        for (line, what) in [
+            (r#"{"unknown_fields":"0a0161"}"#, "correlation_id"),
+            (r#"{"unknown_fields":"c2"}"#, "middle of a field"),
+            (r#"{"unknown_fields":"xy"}"#, "hexadecimal"),
+        ] {
+            let violations = event_from_json(line).unwrap_err();
+            assert!(violations[0].description.contains(what), "{violations:?}");
+        }
     }
 
     #[test]

@@ -86,7 +86,7 @@ fn committed_block<'a>(
 /// What the bytes at the end of the committed blocks are.
 fn judge(segment: &[u8], at: &Recovered, defect: Defect) -> Rest {
     let rest = segment.get(at.position..).unwrap_or_default();
-    let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
+    let Some(last) = last_written(rest) else {
         return Rest::Clean;
     };
     let header = BlockHeader::decode(rest).ok();
@@ -111,6 +111,15 @@ fn judge(segment: &[u8], at: &Recovered, defect: Defect) -> Rest {
     } else {
         Rest::Corrupt(defect)
     }
+}
+
+/// The last position that is not zero; page by page, because most of a segment is zeros.
+fn last_written(bytes: &[u8]) -> Option<usize> {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut pages = bytes.chunks(ZEROS.len()).enumerate().rev();
+    let (index, page) = pages.find(|(_, page)| ZEROS.get(..page.len()) != Some(page))?;
+    let last = page.iter().rposition(|&byte| byte != 0)?;
+    Some(index * ZEROS.len() + last)
 }
 
 #[cfg(test)]
@@ -150,7 +159,9 @@ mod tests {
 
     fn segment(blocks: &[Vec<u8>]) -> (Vec<u8>, usize) {
         let mut bytes = vec![0; SEGMENT_HEADER_LEN];
-        blocks.iter().for_each(|block| bytes.extend(block));
+        for block in blocks {
+            bytes.extend(block);
+        }
         let end = bytes.len();
         bytes.resize(8_192, 0);
         (bytes, end)

@@ -18,5 +18,5 @@ pub use client::LedgerServiceClient;
 pub use serve::{ServeError, ServeOptions, serve};
 
 pub(crate) use client::{Client, connect, connect_local};
-pub(crate) use status::error_details;
+pub(crate) use status::{class_of, error_details};
 pub(crate) use tonic::{Code, Status};

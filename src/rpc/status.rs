@@ -48,7 +48,7 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
 }
 
 /// The class that a status carries; in doubt where it carries none.
-pub(super) fn class_of(status: &Status) -> FailureClass {
+pub(crate) fn class_of(status: &Status) -> FailureClass {
     let info = status.get_details_error_info();
     let class = info.as_ref().and_then(|info| info.metadata.get("class"));
     [FailureClass::Refused, FailureClass::NotWritten]
