@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use order_ledger::{Batch, Event, Ledger, Limits, TimelineQuery};
+use order_ledger::{Batch, Event, Ledger, Limits, Options, TimelineQuery};
 use support::disk::PreparedFile;
 use support::feed::{OPEN_ORDERS, ORDER_EVENTS, Orders, order_name};
 use tempfile::TempDir;
@@ -55,7 +55,7 @@ fn events(criterion: &mut Criterion) {
 
 fn append(criterion: &mut Criterion) {
     let folder = folder();
-    let ledger = Ledger::open(folder.path(), Default::default()).unwrap();
+    let ledger = Ledger::open(folder.path(), Options::default()).unwrap();
     let orders = Orders::default();
     let mut feed = orders.feed(OPEN_ORDERS);
     criterion.bench_function("append: one event, durable", |bencher| {
@@ -91,7 +91,7 @@ fn append_batches(ledger: &Ledger, orders: &Orders, callers: u64, batches: u64) 
 
 fn queries(criterion: &mut Criterion) {
     let folder = folder();
-    let ledger = Ledger::open(folder.path(), Default::default()).unwrap();
+    let ledger = Ledger::open(folder.path(), Options::default()).unwrap();
     let orders = Orders::default();
     append_batches(&ledger, &orders, 1, (STORED_EVENTS / BATCH_EVENTS) as u64);
     let order_count = (STORED_EVENTS / ORDER_EVENTS) as u64;
@@ -125,7 +125,7 @@ fn queries(criterion: &mut Criterion) {
 
 fn retries(criterion: &mut Criterion) {
     let folder = folder();
-    let ledger = Ledger::open(folder.path(), Default::default()).unwrap();
+    let ledger = Ledger::open(folder.path(), Options::default()).unwrap();
     let batch: Batch = Orders::default().feed(OPEN_ORDERS).batch(BATCH_EVENTS);
     ledger.append(batch.clone()).unwrap();
     let mut group = criterion.benchmark_group("append");

@@ -36,8 +36,8 @@ pub fn segment(bytes: &[u8]) {
     assert!(found.position <= bytes.len());
 }
 
-/// Checking an event never panics; what is valid decodes with the generated code too, survives JSON,
-/// and is the same as itself.
+/// Checking an event never panics; what is valid decodes with the generated code too, survives
+/// JSON, and is the same as itself.
 ///
 /// # Panics
 /// Where that does not hold.

@@ -48,7 +48,7 @@ pub(crate) fn is_timestamp(seconds: i64, nanos: i32) -> bool {
     SECONDS.contains(&seconds) && (0..1_000_000_000).contains(&nanos)
 }
 
-/// A time in RFC 3339, with as many digits as are needed: at an offset from UTC, or in UTC with `Z`.
+/// A time in RFC 3339, with as many digits as are needed: at an offset, or in UTC with `Z`.
 /// Empty for what is no time.
 pub(crate) fn rfc3339(time: &Timestamp, utc_offset_minutes: Option<i32>) -> String {
     let ns = i128::from(time.seconds) * i128::from(NANOS_PER_SECOND) + i128::from(time.nanos);

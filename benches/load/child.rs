@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use order_ledger::{Ledger, ServeOptions, serve};
+use order_ledger::{Ledger, Options, ServeOptions, serve};
 use tokio::net::TcpListener;
 
 use super::echo;
@@ -86,7 +86,7 @@ impl Server {
 /// What the child does that serves a ledger.
 pub(crate) fn serve_ledger(folder: &Path) {
     let begin = Instant::now();
-    let ledger = Arc::new(Ledger::open(folder, Default::default()).unwrap());
+    let ledger = Arc::new(Ledger::open(folder, Options::default()).unwrap());
     let opened_in = begin.elapsed();
     runtime().block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -51,7 +51,12 @@ impl Serve {
         })?;
         let address = listener.local_addr()?;
         let shown = match self.demo {
-            Some(orders) => fill(&ledger, orders)?,
+            Some(orders) => {
+                let ledger = Arc::clone(&ledger);
+                tokio::task::spawn_blocking(move || fill(&ledger, orders))
+                    .await
+                    .map_err(|error| Failure::failed(error.to_string()))??
+            }
             None => None,
         };
         // Before the address is out: who reads it may send a signal at once.

@@ -11,6 +11,8 @@ use crate::time::{is_timestamp, ns_from_parts};
 
 /// The field that says when an event occurred.
 const OCCURRED_AT: &str = "occurred_at";
+/// Violations of one event that are looked for.
+const VIOLATIONS_MAX: usize = 100;
 /// Quantities: digits before the point.
 pub(crate) const QUANTITY_INTEGER_DIGITS_MAX: usize = 12;
 /// Quantities: digits after the point.
@@ -57,7 +59,17 @@ impl Path<'_> {
 
 impl Check<'_> {
     fn violation(&mut self, path: &Path<'_>, description: impl Into<String>) {
-        self.violations.push(Violation::new(path.text(), description));
+        if self.violations.len() < VIOLATIONS_MAX {
+            self.violations.push(Violation::new(path.text(), description));
+        } else if !self.full() {
+            let what = format!("and more; {VIOLATIONS_MAX} violations of an event are listed");
+            self.violations.push(Violation::new("", what));
+        }
+    }
+
+    /// Whether enough is wrong to stop looking.
+    fn full(&self) -> bool {
+        self.violations.len() > VIOLATIONS_MAX
     }
 
     fn message(&mut self, message: &'static Message, encoded: &[u8], path: &Path<'_>) {
@@ -83,6 +95,9 @@ impl Check<'_> {
                 self.violation(&path, format!("more than {max} lines (event_lines_max)"));
             }
             self.field(known, &field, &path);
+            if self.full() {
+                return;
+            }
         }
     }
 

@@ -274,6 +274,9 @@ fn message_to_json(message: &Message, encoded: &[u8], offset: Option<i64>) -> Ma
         let place = known.iter_mut().find(|(other, _)| other.number == field.number);
         match (place, field.repeated || field.kind == Kind::TextMap) {
             (Some((_, held)), true) => add_to_json(held, field, wire.value, offset),
+            (Some((_, held)), false) if field.kind == Kind::Timestamp => {
+                *held = merged_timestamp(encoded, field.number, offset);
+            }
             (Some((_, held)), false) => merge_json(held, value_to_json(field, wire.value, offset)),
             (None, true) => {
                 let empty = if field.kind == Kind::TextMap {
@@ -322,6 +325,21 @@ fn merge_json(held: &mut Json, later: Json) {
     }
 }
 
+/// A time that came in several parts.
+fn merged_timestamp(message: &[u8], number: u32, offset: Option<i64>) -> Json {
+    let parts = fields(message).flatten().filter(|field| field.number == number);
+    let merged = parts.fold((0, 0), |earlier, field| match field.value {
+        Value::Bytes(part) => check::timestamp_parts(part, earlier).unwrap_or(earlier),
+        Value::Varint(_) | Value::Fixed64(_) | Value::Fixed32(_) => earlier,
+    });
+    timestamp_json(merged, offset)
+}
+
+fn timestamp_json((seconds, nanos): (i64, i32), offset: Option<i64>) -> Json {
+    let minutes = offset.and_then(|minutes| i32::try_from(minutes).ok());
+    Json::String(time::rfc3339(&Timestamp { seconds, nanos }, minutes))
+}
+
 fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
     let value = match value {
         Value::Varint(number) => Value::Varint(field.kind.normal(number)),
@@ -348,9 +366,7 @@ fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
         (Kind::Text(_), Value::Bytes(text)) => Json::String(lossless(text)),
         (Kind::Timestamp, Value::Bytes(encoded)) => {
             let parts = check::timestamp_parts(encoded, (0, 0)).unwrap_or_default();
-            let time = Timestamp { seconds: parts.0, nanos: parts.1 };
-            let minutes = offset.and_then(|minutes| i32::try_from(minutes).ok());
-            Json::String(time::rfc3339(&time, minutes))
+            timestamp_json(parts, offset)
         }
         (Kind::Message(index), Value::Bytes(encoded)) => {
             Json::Object(message_to_json(schema().message(index), encoded, offset))
@@ -453,6 +469,15 @@ mod tests {
             let violations = event_from_json(line).unwrap_err();
             assert!(violations[0].description.contains(what), "{violations:?}");
         }
+    }
+
+    // Found by fuzzing.
+    #[test]
+    fn a_time_in_parts_is_one_time() {
+        let mut event = Vec::new();
+        put_bytes_field(&mut event, 5, &timestamp_bytes(&Timestamp { seconds: 7, nanos: 0 }));
+        put_bytes_field(&mut event, 5, &[]);
+        assert_eq!(event_to_json(&event).to_string(), r#"{"occurred_at":"1970-01-01T00:00:07Z"}"#);
     }
 
     #[test]

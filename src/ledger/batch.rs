@@ -137,7 +137,12 @@ fn check(batch: &Batch, limits: &Limits) -> Vec<Violation> {
         let what = format!("{bytes} bytes of events; a batch has at most {max} (batch_bytes_max)");
         violations.push(Violation::new("events", what));
     }
-    for (index, expected) in batch.expectations.iter().enumerate() {
+    let (count, max) = (batch.expectations.len(), limits.batch_events_max);
+    if count > max {
+        let what = format!("{count} expectations; a batch has at most {max} (batch_events_max)");
+        violations.push(Violation::new("expectations", what));
+    }
+    for (index, expected) in batch.expectations.iter().take(max).enumerate() {
         violations.extend(check_expectation(index, &expected.correlation_id, limits));
     }
     violations

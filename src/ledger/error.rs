@@ -167,6 +167,9 @@ pub enum QueryError {
         /// The head.
         head: u64,
     },
+    /// A write has failed, and what was asked for may be in the log behind the head.
+    #[error("not found, but a write has failed, and it may be there: {0}")]
+    InDoubt(String),
     /// The page token is not one that this ledger gave for this question.
     #[error("the page token does not belong to this request")]
     PageToken,

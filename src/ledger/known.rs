@@ -120,7 +120,8 @@ impl KnownOrders {
             (None, Some((known, basis))) if basis >= self.floor => known,
             (None, _) => look_up()?,
         };
-        self.young_entries += known.entries.len();
+        // An order costs memory also when it has no entries yet.
+        self.young_entries += known.entries.len() + 1;
         self.young.insert(*order, known);
         Ok(())
     }

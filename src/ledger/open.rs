@@ -2,7 +2,7 @@
 //! into the views, and starts the threads. Does not know what happens afterwards.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
@@ -85,6 +85,7 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
         commands: incoming,
         tail_entries_max: limits.tail_entries_max,
         answers: Vec::new(),
+        settling: Vec::new(),
         deferred: None,
     };
     let thread: JoinHandle<()> = std::thread::Builder::new()
@@ -113,6 +114,10 @@ fn check_options(limits: &Limits, segment_bytes: u64) -> Result<(), OpenError> {
         );
         return Err(OpenError::Options(what));
     }
+    if limits.tail_entries_max == 0 {
+        let what = "tail_entries_max is 0; allowed is at least 1".to_owned();
+        return Err(OpenError::Options(what));
+    }
     if limits.id_bytes_max > ID_BYTES_LIMIT {
         let given = limits.id_bytes_max;
         let what = format!("id_bytes_max is {given}; allowed is at most {ID_BYTES_LIMIT}");
@@ -136,25 +141,31 @@ pub(super) fn lock(
 }
 
 /// Reads which ledger this is, or makes it one where nothing is.
-pub(super) fn identify(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
-    let (id_path, format_path) = (folder.join(Place::ID_FILE), folder.join(Place::FORMAT_FILE));
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |error| OpenError::Log(LogError::io(&path, error))
-    };
-    let wrong = |path: &Path, found: Vec<u8>, expected| OpenError::Format {
-        path: path.to_owned(),
-        found: String::from_utf8_lossy(&found).trim_end().to_owned(),
+fn identify(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
+    match disk.open(&folder.join(Place::FORMAT_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => found_new(disk, folder),
+        Ok(_) | Err(_) => read_identity(disk, folder),
+    }
+}
+
+/// Reads which ledger this is.
+pub(super) fn read_identity(disk: &dyn Disk, folder: &Path) -> Result<[u8; 16], OpenError> {
+    let wrong = |path: PathBuf, found: &[u8], expected| OpenError::Format {
+        path,
+        found: String::from_utf8_lossy(found).trim_end().to_owned(),
         expected,
     };
-    match read_file(disk, &format_path) {
-        Ok(found) if found == FORMAT.as_bytes() => {}
-        Ok(found) => return Err(wrong(&format_path, found, FORMAT)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return found_new(disk, folder),
-        Err(error) => return Err(io(&format_path)(error)),
+    let read = |path: &Path| {
+        read_file(disk, path).map_err(|error| OpenError::Log(LogError::io(path, error)))
+    };
+    let path = folder.join(Place::FORMAT_FILE);
+    let found = read(&path)?;
+    if found != FORMAT.as_bytes() {
+        return Err(wrong(path, &found, FORMAT));
     }
-    let text = read_file(disk, &id_path).map_err(io(&id_path))?;
-    parse_id(&text).ok_or_else(|| wrong(&id_path, text, "32 lower-case hexadecimal digits"))
+    let path = folder.join(Place::ID_FILE);
+    let text = read(&path)?;
+    parse_id(&text).ok_or_else(|| wrong(path, &text, "32 lower-case hexadecimal digits"))
 }
 
 /// Makes an empty folder a ledger: first its id, then its format, which says that it is whole.

@@ -2,13 +2,15 @@
 
 use super::error::QueryError;
 use super::replay::CHUNK_LEN;
-use super::writer::Head;
+use super::wait::block_on;
+use super::writer::{Command, Head};
 use super::{Ledger, Receipt};
 use crate::event::{Event, RecordedEvent};
 use crate::log::{Point, order_hash};
 use crate::num::u64_from;
 use crate::order::{OrderSummary, fold};
 use crate::view::event_key;
+use tokio::sync::oneshot;
 
 /// Which state of the ledger a question is about. Without limits: the head when it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,6 +23,9 @@ pub struct AsOf {
     /// that do not say when count by the time they were recorded.
     pub occurred_at_ns: Option<i64>,
 }
+
+/// Bytes that a row has beside its event, at most: place, times and hashes.
+const ROW_BYTES: usize = 160;
 
 /// Asks for a timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -146,11 +151,30 @@ impl Ledger {
         Ok(Order { summary: fold(recorded), revision, basis })
     }
 
-    /// Whether an event is in the ledger: its receipt, and the basis of this answer.
+    /// Whether an event is in the ledger: its receipt, and the basis of this answer. Waits for what
+    /// was submitted before, so that *no* means that no earlier submission brings it any more.
     ///
     /// # Errors
-    /// Where log or views cannot be read.
+    /// [`QueryError::InDoubt`] where the event is not found and a write has failed: it may come to
+    /// light when the ledger is opened again. Also where log or views cannot be read.
     pub fn get_append_outcome(
+        &self,
+        correlation_id: &str,
+        source: &str,
+        event_id: &str,
+    ) -> Result<(Option<Receipt>, u64), QueryError> {
+        let (sender, settled) = oneshot::channel();
+        if self.commands.send(Command::Settle(sender)).is_ok() {
+            let _ = block_on(settled);
+        }
+        let found = self.find_event(correlation_id, source, event_id)?;
+        match (found, self.queue.poisoned()) {
+            ((None, _), Some(reason)) => Err(QueryError::InDoubt(reason)),
+            (found, _) => Ok(found),
+        }
+    }
+
+    fn find_event(
         &self,
         correlation_id: &str,
         source: &str,
@@ -323,7 +347,7 @@ fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
 fn rows_within(rows: &[TimelineRow], bytes_max: usize) -> usize {
     let mut bytes = 0_usize;
     let fits = |row: &&TimelineRow| {
-        bytes = bytes.saturating_add(Event::body(&row.recorded.event).len());
+        bytes = bytes.saturating_add(Event::body(&row.recorded.event).len() + ROW_BYTES);
         bytes <= bytes_max
     };
     rows.iter().take_while(fits).count()

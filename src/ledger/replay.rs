@@ -22,6 +22,8 @@ pub struct Replay {
     at: Point,
     /// The next offset that is wanted; inside of the next block at the beginning.
     next_offset: u64,
+    /// Where the replay ends, if not at the head of the day.
+    end: Option<Point>,
 }
 
 /// Some entries of the log, in order.
@@ -63,7 +65,7 @@ impl Ledger {
         }
         let at = self.views.seek(from_offset)?;
         let (reader, head) = (self.reader.clone(), self.head.clone());
-        Ok(Replay { reader, head, at, next_offset: from_offset })
+        Ok(Replay { reader, head, at, next_offset: from_offset, end: None })
     }
 
     /// Reads the log from an offset, and waits at its head for what comes. Ends when the ledger is
@@ -94,7 +96,7 @@ impl Replay {
     /// # Errors
     /// Where the log cannot be read or is damaged.
     pub fn next_chunk(&mut self) -> Result<Chunk, QueryError> {
-        let head = self.head.borrow().point;
+        let head = self.end.unwrap_or_else(|| self.head.borrow().point);
         loop {
             let blocks = self.reader.blocks(self.at, head, CHUNK_LEN)?;
             self.at = blocks.next;
@@ -105,6 +107,11 @@ impl Replay {
                 return Ok(Chunk { blocks, from, to: self.next_offset });
             }
         }
+    }
+
+    /// Ends at the head of now, however the log grows meanwhile.
+    pub(crate) fn end_at_head(&mut self) {
+        self.end = Some(self.head.borrow().point);
     }
 
     /// Goes back to an offset inside of the last chunk, whose reader took no more.

@@ -63,7 +63,7 @@ pub struct VerifyStep {
 pub fn verify(folder: &Path, progress: impl FnMut(VerifyStep)) -> Result<VerifyReport, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
     let _lock = open::lock(&*disk, folder)?;
-    let ledger_id = open::identify(&*disk, folder)?;
+    let ledger_id = open::read_identity(&*disk, folder)?;
     let log_path = folder.join(Place::LOG_FOLDER);
     let log = match LogFolder::open(Arc::clone(&disk), &log_path, ledger_id, 0) {
         Ok(log) => log,
@@ -95,6 +95,7 @@ pub fn verify(folder: &Path, progress: impl FnMut(VerifyStep)) -> Result<VerifyR
     run.log(&log)?;
     match views {
         Some(Ok((views, checkpoint))) => run.views(views, checkpoint.order_count),
+        Some(Err(error @ ViewError::LogDiffers { .. })) => run.defect(error.to_string()),
         Some(Err(error)) => run.note(format!("views: {error}; they will be rebuilt")),
         None => run.note("there are no views; they will be rebuilt".to_owned()),
     }

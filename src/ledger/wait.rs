@@ -45,7 +45,8 @@ impl Future for Pending {
     }
 }
 
-/// Runs a future on this thread, inside of a runtime or not.
+/// Runs a future on this thread, inside of a runtime or not. A task's budget does not count here:
+/// it is not renewed while its thread waits.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
@@ -55,7 +56,7 @@ pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     }
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
+    let mut future = pin!(tokio::task::coop::unconstrained(future));
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,

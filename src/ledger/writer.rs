@@ -30,6 +30,8 @@ pub(crate) struct Head {
 #[derive(Debug)]
 pub(super) enum Command {
     Append(Box<Submission>),
+    /// Answered when everything that was submitted before is decided and durable, or in doubt.
+    Settle(oneshot::Sender<()>),
     Close,
 }
 
@@ -56,6 +58,8 @@ pub(super) struct Writer {
     pub(super) tail_entries_max: usize,
     pub(super) admission: Admission,
     pub(super) answers: Vec<(Reply, Result<Vec<Outcome>, AppendError>)>,
+    /// Who waits for the block to be decided.
+    pub(super) settling: Vec<oneshot::Sender<()>>,
     /// A batch that the block before had no room for.
     pub(super) deferred: Option<Box<Submission>>,
 }
@@ -75,6 +79,10 @@ impl Writer {
                 Some(deferred) => deferred,
                 None => match self.commands.recv() {
                     Ok(Command::Append(submission)) => submission,
+                    Ok(Command::Settle(settled)) => {
+                        let _ = settled.send(());
+                        continue;
+                    }
                     Ok(Command::Close) | Err(_) => break,
                 },
             };
@@ -106,6 +114,10 @@ impl Writer {
             }
             next = match self.commands.try_recv() {
                 Ok(Command::Append(submission)) => submission,
+                Ok(Command::Settle(settled)) => {
+                    self.settling.push(settled);
+                    return Gathered::Enough;
+                }
                 Ok(Command::Close) | Err(TryRecvError::Disconnected) => return Gathered::Closing,
                 Err(TryRecvError::Empty) => return Gathered::Enough,
             };
@@ -169,6 +181,9 @@ impl Writer {
                 (None, result) => result.map(|outcomes| Appended { outcomes, head }),
             };
             let _ = reply.send(result);
+        }
+        for settled in self.settling.drain(..) {
+            let _ = settled.send(());
         }
     }
 

@@ -41,6 +41,14 @@ pub(crate) struct Point {
     pub(crate) position: u32,
 }
 
+impl Point {
+    /// The position behind the block whose last entry stands here.
+    pub(crate) fn position_behind(self, last: &EntryRef<'_>) -> u32 {
+        let end = usize_from(self.position) + last.len();
+        u32::try_from((end + 1).next_multiple_of(BLOCK_ALIGNMENT)).unwrap_or(u32::MAX)
+    }
+}
+
 /// Bytes of a block beyond those of its entries, at most.
 pub(crate) const BLOCK_OVERHEAD: usize = BLOCK_HEADER_LEN + format::BLOCK_ALIGNMENT;
 

@@ -6,9 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::read_full_at;
-use super::format::{
-    BLOCK_HEADER_LEN, BlockHeader, Defect, EntryRef, SEGMENT_HEADER_LEN, read_block,
-};
+use super::format::{BLOCK_HEADER_LEN, BlockHeader, Defect, EntryRef, read_block};
 use super::segments::{Segment, Segments};
 use super::{FIRST_BLOCK_POSITION, LogError, Placed, Point, SegmentAddress};
 use crate::num::{u64_from, usize_from};
@@ -115,23 +113,6 @@ impl LogReader {
             rest = later;
         }
         Ok(())
-    }
-
-    /// Whether a block begins at `point`, or the blocks of its segment end there.
-    pub(crate) fn is_boundary(&self, point: Point) -> bool {
-        let Some(segment) = self.segments.holding(point.offset) else {
-            return point.offset == 0;
-        };
-        if segment.first_offset == point.offset {
-            return true;
-        }
-        let inside = usize_from(point.position) >= SEGMENT_HEADER_LEN
-            && u64::from(point.position) <= segment.capacity;
-        let header = read(&segment, point, BLOCK_HEADER_LEN);
-        inside
-            && header.is_ok_and(|header| {
-                header.iter().all(|&byte| byte == 0) || expect_block(&header, point.offset).is_ok()
-            })
     }
 
     fn holding(&self, offset: u64) -> Result<Arc<Segment>, LogError> {

@@ -34,14 +34,14 @@ pub(crate) struct LogWriter {
 }
 
 impl LogFolder {
-    /// Checks the headers of all segments. `capacity` is the size of segments made from now on.
+    /// Checks the headers of all segments. The folder must be there: a ledger whose log is missing is
+    /// not an empty ledger. `capacity` is the size of segments made from now on.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         folder: &Path,
         ledger_id: [u8; 16],
         capacity: u64,
     ) -> Result<Self, LogError> {
-        disk.create_dir(folder).map_err(|error| LogError::io(folder, error))?;
         let segments = Segments::open(&*disk, folder, ledger_id)?;
         let preparation = Preparation { disk, folder: folder.to_owned(), capacity };
         Ok(Self { preparation, ledger_id, segments })

@@ -38,7 +38,11 @@ pub(super) async fn replay(
             Some(at) => at.checked_sub(1).map_or(Ok(0), |before| ledger.offset_after(before))?,
             None => request.from_offset,
         };
-        ledger.replay(from)
+        let mut replay = ledger.replay(from)?;
+        if !request.follow {
+            replay.end_at_head();
+        }
+        Ok(replay)
     })
     .await?;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);

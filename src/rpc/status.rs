@@ -76,13 +76,15 @@ impl IntoStatus for AppendError {
             Self::Overloaded { .. } => (Code::ResourceExhausted, "OVERLOADED", "retry later"),
             Self::DiskFull => (Code::ResourceExhausted, "DISK_FULL", "free space, then retry"),
             Self::ViewsBehind(_) => (Code::ResourceExhausted, "VIEWS_BEHIND", "retry later"),
-            Self::Unreadable(_) => {
-                (Code::Unavailable, "UNREADABLE", "nothing was written; look at the server's log")
-            }
+            Self::Unreadable(_) => (
+                Code::Unavailable,
+                "UNREADABLE",
+                "this attempt wrote nothing; look at the server's log",
+            ),
             Self::Poisoned(_) => (
                 Code::Unavailable,
                 "POISONED",
-                "nothing was written; restart the server, then retry",
+                "this attempt wrote nothing; restart the server, then retry",
             ),
             Self::Closed => (Code::Unavailable, "SHUTTING_DOWN", "retry when the server is back"),
             Self::InDoubt(_) => (
@@ -122,6 +124,12 @@ impl IntoStatus for QueryError {
                     "{self}: the caller knows a future that this ledger has not had; was it \
                          restored from a backup?"
                 ),
+            ),
+            Self::InDoubt(_) => status(
+                Code::Unknown,
+                "IN_DOUBT",
+                FailureClass::InDoubt,
+                format!("{self}: ask again when the server was restarted, or retry the append"),
             ),
             Self::PageToken => {
                 status(Code::InvalidArgument, "PAGE_TOKEN", refused, self.to_string())

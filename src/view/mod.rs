@@ -44,6 +44,15 @@ pub enum ViewError {
     /// A row or a page is not what was written.
     #[error("the views are damaged ({0}); delete views.redb and open the ledger to rebuild them")]
     Damaged(String),
+    /// The views have entries that the log has not, or has otherwise.
+    #[error(
+        "the views go to offset {offset}, where the log ends earlier or differs: it has lost \
+         entries, or was restored from a backup"
+    )]
+    LogDiffers {
+        /// Up to where the views go.
+        offset: u64,
+    },
     /// The file cannot be read or written.
     #[error("views.redb: {0}")]
     Io(String),
@@ -80,7 +89,9 @@ impl Views {
         let (tables, checkpoint) = match open_tables(&*disk, &path, (&reader, ledger_id)) {
             Ok(found) => found,
             Err(reason) => {
-                if !reader.segments().is_empty() {
+                if matches!(reason, ViewError::LogDiffers { .. }) {
+                    tracing::error!(%reason, "rebuilding the views from the log as it is");
+                } else if !reader.segments().is_empty() {
                     tracing::warn!(%reason, "rebuilding the views from the log");
                 }
                 let tables = Tables::create(&*disk, &path)?;

@@ -123,3 +123,75 @@ fn deleting_the_views_changes_no_answer() {
     };
     assert_eq!(ledger.get_timeline(&query).unwrap().revision, 14);
 }
+
+// Seen red with the task's budget counted in `block_on`: the 129th append never returned.
+#[test]
+fn appends_that_block_inside_of_a_task_do_not_starve() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        for n in 0..300 {
+            append_one(&ledger, event("a", &n.to_string()));
+        }
+    });
+    assert_eq!(ledger.head(), 300);
+}
+
+#[test]
+fn more_expectations_than_a_batch_has_events_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let mut batch = Batch::of([event("a", "1")]);
+    for n in 0..1_001 {
+        batch = batch.expect_revision(format!("o{n}"), 0);
+    }
+    let error = ledger.append(batch).unwrap_err();
+    assert!(error.to_string().contains("1001 expectations"), "{error}");
+}
+
+#[test]
+fn an_absent_event_is_absent_after_all_that_was_submitted_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    for n in 0..200 {
+        let pending = ledger.submit(Batch::of([event("a", &n.to_string())])).unwrap();
+        drop(pending);
+        let (receipt, _) = ledger.get_append_outcome("a", "wms:dc1", &n.to_string()).unwrap();
+        assert_eq!(receipt.map(|receipt| receipt.offset), Some(n));
+    }
+    assert_eq!(ledger.get_append_outcome("a", "wms:dc1", "none").unwrap(), (None, 200));
+}
+
+#[test]
+fn a_ledger_whose_log_is_missing_is_not_an_empty_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    append_one(&open(folder.path()), event("a", "1"));
+    std::fs::remove_dir_all(folder.path().join("log")).unwrap();
+    assert!(order_ledger::Ledger::open(folder.path(), Options::default()).is_err());
+    assert!(order_ledger::verify(folder.path(), |_| {}).is_err());
+    assert!(!folder.path().join("log").exists(), "verify changes nothing");
+}
+
+#[test]
+fn verify_does_not_make_a_ledger_where_none_is() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(order_ledger::verify(folder.path(), |_| {}).is_err());
+    assert!(!folder.path().join("format").exists());
+}
+
+#[test]
+fn a_log_that_ends_before_its_views_is_a_defect() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append_one(&ledger, event("a", "1"));
+    ledger.close();
+    drop(ledger);
+    let segment = folder.path().join("log/00000000000000000000.seg");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[64..].fill(0);
+    std::fs::write(&segment, bytes).unwrap();
+    let report = order_ledger::verify(folder.path(), |_| {}).unwrap();
+    assert_eq!(report.defects.len(), 1, "{report:?}");
+    assert!(report.defects[0].contains("lost entries"), "{report:?}");
+}

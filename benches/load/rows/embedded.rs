@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use order_ledger::{Ledger, Outcome};
+use order_ledger::{Ledger, Options, Outcome};
 
 use crate::load::args::Args;
 use crate::load::callers::{Run, median};
@@ -24,7 +24,7 @@ pub(crate) fn measure(args: &Args, folder: &Path, report: &mut Report) {
 }
 
 fn one_at_a_time(args: &Args, folder: &Path, report: &mut Report) {
-    let ledger = Ledger::open(folder.join("embedded-one"), Default::default()).unwrap();
+    let ledger = Ledger::open(folder.join("embedded-one"), Options::default()).unwrap();
     let feeds = feeds(&Orders::default(), 1);
     append(&ledger, &feeds, 1, args.run_time() / 4);
     let pairs = (0..3).map(|_| {
@@ -44,7 +44,7 @@ fn one_at_a_time(args: &Args, folder: &Path, report: &mut Report) {
 }
 
 fn batches(args: &Args, folder: &Path, report: &mut Report) {
-    let ledger = Ledger::open(folder.join("embedded-batches"), Default::default()).unwrap();
+    let ledger = Ledger::open(folder.join("embedded-batches"), Options::default()).unwrap();
     let orders = Orders::default();
     for callers in [1, 4] {
         let feeds = feeds(&orders, callers);
