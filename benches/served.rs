@@ -37,8 +37,7 @@ fn main() {
         return child::serve_echo();
     }
     std::fs::create_dir_all(&args.folder).unwrap();
-    let mut folder = tempfile::tempdir_in(&args.folder).unwrap();
-    folder.disable_cleanup(args.keep);
+    let folder = tempfile::tempdir_in(&args.folder).unwrap();
     let facts = machine::facts(folder.path());
     for (name, fact) in &facts {
         println!("{name:<8} {fact}");
@@ -51,9 +50,6 @@ fn main() {
         report.write(path, &machine::to_json(&facts));
     }
     println!("\n{} figures are short of what is required", report.short());
-    if args.keep {
-        println!("kept {}", folder.path().display());
-    }
 }
 
 fn measure(args: &Args, folder: &Path) -> Report {

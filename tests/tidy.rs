@@ -198,10 +198,10 @@ fn every_dependency_is_named_with_its_reason() {
     for line in manifest.lines() {
         if line.starts_with('[') {
             inside = line.contains("dependencies]");
-        } else if let (true, Some((name, _))) = (inside, line.split_once(" = ")) {
-            if !architecture.contains(&format!("`{name}`")) {
-                broken.push(name.to_owned());
-            }
+        } else if let (true, Some((name, _))) = (inside, line.split_once(" = "))
+            && !architecture.contains(&format!("`{name}`"))
+        {
+            broken.push(name.to_owned());
         }
     }
     check("a dependency that ARCHITECTURE.md does not give a reason for", &broken);

@@ -27,9 +27,6 @@ pub(crate) struct Args {
     /// Requests that each pipelining caller has under way.
     #[arg(long, value_name = "COUNT", default_value_t = 512)]
     pub(crate) window: usize,
-    /// Keeps the folder and says where it is.
-    #[arg(long)]
-    pub(crate) keep: bool,
     /// What cargo passes to every benchmark.
     #[arg(long, hide = true)]
     pub(crate) bench: bool,

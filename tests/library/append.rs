@@ -1,6 +1,6 @@
 //! Appending: receipts, retries, expectations.
 
-use order_ledger::{AppendError, AsOf, Batch, FailureClass, Outcome, TimelineQuery};
+use order_ledger::{AppendError, AsOf, Batch, FailureClass, Options, Outcome, TimelineQuery};
 
 use crate::support::{append_one, appended, event, event_with, open};
 

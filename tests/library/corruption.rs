@@ -140,9 +140,10 @@ fn names_place(text: &str) -> bool {
 
 fn check_names_defect(error: &OpenError) {
     let text = error.to_string();
-    let named = match error {
-        OpenError::Format { path, .. } => text.contains(path.to_str().unwrap()),
-        _ => names_place(&text) || text.contains("ledger.id") || text.contains("format"),
+    let named = if let OpenError::Format { path, .. } = error {
+        text.contains(path.to_str().unwrap())
+    } else {
+        names_place(&text) || text.contains("ledger.id") || text.contains("format")
     };
     assert!(named, "{text}");
 }

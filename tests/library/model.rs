@@ -85,7 +85,7 @@ struct Run {
 impl Run {
     fn seeded(seed: u64) -> Self {
         let disk = SimulatedDisk::default().seeded(seed);
-        let disk = if seed % 3 == 0 { disk.writing_short() } else { disk };
+        let disk = if seed.is_multiple_of(3) { disk.writing_short() } else { disk };
         let random = Random::seeded(seed);
         let mut run = Self { disk, ledger: None, model: Model::default(), random, next_id: 0 };
         run.reopen();

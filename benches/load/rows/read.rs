@@ -48,6 +48,7 @@ pub(crate) async fn replay(args: &Args, server: &Server, stored: u64, report: &m
         return;
     }
     let mut runs = [const { Vec::new() }; 3];
+    let before = server.processor_us();
     // The first round warms up: client, server and page cache.
     for round in 0..4 {
         let rates = [
@@ -61,9 +62,11 @@ pub(crate) async fn replay(args: &Args, server: &Server, stored: u64, report: &m
             }
         }
     }
+    let used = (server.processor_us() - before) / (12 * stored) as f64;
     let [bytes, events, messages] = runs.map(|rates| median(rates, |rate| *rate));
     let row = |rate| Row::new(name, rate, "events/s");
-    report.add(row(bytes).what("1 caller, taken as bytes"));
+    let what = format!("1 caller, taken as bytes; server uses {used:.2} us an event");
+    report.add(row(bytes).what(what));
     let what = "1 caller, each event parsed and checked by Event::parse";
     report.add(row(events).at_least(1_500_000.0).what(what));
     let what = format!("1 caller, each event decoded into a message; server {}", memory(server));
