@@ -1,5 +1,6 @@
-//! `import`: events of NDJSON files, in batches, in the order of the lines. Run again after an interruption, it
-//! appends what is missing and nothing twice. Does not know how batches are decided.
+//! `import`: events of NDJSON files, in batches, in the order of the lines. Run again after an
+//! interruption, it appends what is missing and nothing twice. Does not know how batches are
+//! decided.
 
 use std::fmt;
 use std::io::{self, Write as _};

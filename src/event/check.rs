@@ -177,8 +177,8 @@ impl Check<'_> {
     }
 }
 
-/// What is wrong with an encoded timestamp. The time of an event is part of its leaf, where it has 64
-/// bits of nanoseconds; other times go as far as RFC 3339 does.
+/// What is wrong with an encoded timestamp. The time of an event is part of its leaf, where it has
+/// 64 bits of nanoseconds; other times go as far as RFC 3339 does.
 fn check_timestamp(encoded: &[u8], is_event_time: bool) -> Result<(), String> {
     let (seconds, nanos) = timestamp_parts(encoded, (0, 0))?;
     let (good, allowed) = if is_event_time {

@@ -57,8 +57,8 @@ impl Preparation {
         filled.map(|()| file)
     }
 
-    /// A segment that was prepared whole and not used. It is written front to back, so its size says
-    /// that it is whole; at most a header stands in it, which will be written again.
+    /// A segment that was prepared whole and not used. It is written front to back, so its size
+    /// says that it is whole; at most a header stands in it, which will be written again.
     fn left_over(&self, path: &Path) -> io::Result<Option<Arc<dyn DiskFile>>> {
         match self.disk.open(path) {
             Ok(file) => Ok((file.size()? == self.capacity).then_some(file)),

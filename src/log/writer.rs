@@ -34,8 +34,8 @@ pub(crate) struct LogWriter {
 }
 
 impl LogFolder {
-    /// Checks the headers of all segments. The folder must be there: a ledger whose log is missing is
-    /// not an empty ledger. `capacity` is the size of segments made from now on.
+    /// Checks the headers of all segments. The folder must be there: a ledger whose log is missing
+    /// is not an empty ledger. `capacity` is the size of segments made from now on.
     pub(crate) fn open(
         disk: Arc<dyn Disk>,
         folder: &Path,
