@@ -1,4 +1,36 @@
-//! Order Ledger
+//! Order Ledger: an embedded, event-sourced database for the life of orders.
+//!
+//! It is an append-only log of canonical order events, keyed by order, with views that are derived
+//! from it; everything that was acknowledged is durable, every retry is recognised, and every answer
+//! says at which head it was made. It is not a message broker, it has no consensus, and it knows no
+//! business rule that would refuse an inconvenient fact.
+//!
+//! [`Ledger`] is the library; [`serve`] puts one behind gRPC; [`LedgerServiceClient`] talks to one.
+//! ARCHITECTURE.md says how it is made, docs/format.md what is on disk.
+//!
+//! ```
+//! use order_ledger::{Batch, Event, Ledger, Limits, Options, TimelineQuery};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let ledger = Ledger::open(&folder, Options::default())?;
+//! let picked = Event::from_json(
+//!     r#"{"correlation_id":"erp/7","source":"wms:dc1","event_id":"p-1","type":"pick.confirmed"}"#,
+//!     &Limits::default(),
+//! )
+//! .map_err(|violations| format!("{violations:?}"))?;
+//!
+//! let first = ledger.append(Batch::of([picked.clone()]).expect_revision("erp/7", 0))?;
+//! let again = ledger.append(Batch::of([picked]))?;
+//! assert_eq!(first.outcomes[0].receipt(), again.outcomes[0].receipt(), "no second copy");
+//!
+//! let timeline = ledger.get_timeline(&TimelineQuery::of("erp/7"))?;
+//! assert_eq!(timeline.rows[0].recorded.event.event_type(), "pick.confirmed");
+//! assert_eq!(timeline.basis, 1);
+//! # Ok(())
+//! # }
+//! ```
+
 pub mod cli;
 pub mod demo;
 mod event;
@@ -27,3 +59,8 @@ pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress
 pub use order::{OrderReference, OrderSummary};
 pub use rpc::{LedgerServiceClient, ServeError, ServeOptions, serve};
 pub use view::ViewError;
+
+/// The README's Rust example, run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
