@@ -1,9 +1,9 @@
 //! Order Ledger: an embedded, event-sourced database for the life of orders.
 //!
 //! It is an append-only log of canonical order events, keyed by order, with views that are derived
-//! from it; everything that was acknowledged is durable, every retry is recognised, and every answer
-//! says at which head it was made. It is not a message broker, it has no consensus, and it knows no
-//! business rule that would refuse an inconvenient fact.
+//! from it; everything that was acknowledged is durable, every retry is recognised, and every
+//! answer says at which head it was made. It is not a message broker, it has no consensus, and it
+//! knows no business rule that would refuse an inconvenient fact.
 //!
 //! [`Ledger`] is the library; [`serve`] puts one behind gRPC; [`LedgerServiceClient`] talks to one.
 //! ARCHITECTURE.md says how it is made, docs/format.md what is on disk.
