@@ -18,8 +18,14 @@ use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 
-const FILES: [&str; 2] =
-    ["orderledger/v1/order_event.proto", "orderledger/v1/ledger_service.proto"];
+const FILES: [&str; 3] = [
+    "orderledger/v1/order_event.proto",
+    "orderledger/v1/order.proto",
+    "orderledger/v1/ledger_service.proto",
+];
+
+/// Files whose messages are the library's own types, on the server too.
+const SHARED_FILES: [&str; 2] = ["orderledger/v1/order_event.proto", "orderledger/v1/order.proto"];
 
 /// Message fields that the server handles as bytes: `(message, field)`.
 const STORED_BYTES: [(&str, &str); 3] =
@@ -35,8 +41,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     generate(&out, "client", descriptors.clone(), |config| {
         config.build_client(true).extern_path(".orderledger.v1", "crate::proto")
     })?;
+    let shared: Vec<String> = shared_types(&descriptors).collect();
     generate(&out, "stored", with_stored_bytes(descriptors)?, |config| {
-        config.build_server(true).build_client(true).bytes(".")
+        let config = config.build_server(true).build_client(true).bytes(".");
+        shared.iter().fold(config, |config, name| {
+            let path = format!(".orderledger.v1.{name}");
+            config.extern_path(path, format!("crate::proto::{name}"))
+        })
     })
 }
 
@@ -52,6 +63,15 @@ fn generate(
         tonic_prost_build::configure().build_client(false).build_server(false).out_dir(folder);
     configure(config).compile_fds(descriptors)?;
     Ok(())
+}
+
+/// The messages and enums of the shared files, by name.
+fn shared_types(descriptors: &FileDescriptorSet) -> impl Iterator<Item = String> {
+    let shared = descriptors.file.iter().filter(|file| SHARED_FILES.contains(&file.name()));
+    shared.flat_map(|file| {
+        let messages = file.message_type.iter().map(|message| message.name().to_owned());
+        messages.chain(file.enum_type.iter().map(|one| one.name().to_owned()))
+    })
 }
 
 fn with_stored_bytes(mut descriptors: FileDescriptorSet) -> Result<FileDescriptorSet, String> {

@@ -8,16 +8,18 @@
 
 use bytes::Bytes;
 use prost_types::Timestamp;
-use serde_json::{Map, Number, Value as Json};
+use serde_json::Value as Json;
 
-use super::canonical::map_entry;
 use super::check;
-use super::cursor::{
-    Value, fields, fields_with_bytes, put_bytes_field, put_varint_field, read_varint,
-};
+use super::cursor::{fields, put_bytes_field, put_varint_field};
 use super::schema::{Field, Kind, Message, TextRule, schema};
 use super::violation::Violation;
 use crate::time;
+
+mod write;
+
+pub(crate) use write::message_to_json;
+pub use write::{event_to_json, order_to_json};
 
 const UNKNOWN_FIELDS: &str = "unknown_fields";
 const OCCURRED_AT: &str = "occurred_at";
@@ -43,22 +45,6 @@ pub(super) fn encode(text: &str) -> (Bytes, Vec<Violation>) {
         }
     };
     (out.into(), encoder.violations)
-}
-
-/// An event's JSON from its protobuf bytes, fields in the order of the proto.
-#[must_use]
-pub fn event_to_json(body: &[u8]) -> Json {
-    let event = schema().event();
-    let offset = event
-        .field_named(UTC_OFFSET_MINUTES)
-        .and_then(|field| Some(field.kind.normal(last_number(body, field.number)?)))
-        .map(zigzag_decoded)
-        .filter(|minutes| minutes.abs() <= TEXT_OFFSET_MINUTES_MAX);
-    let mut json = message_to_json(event, body, offset);
-    if json.contains_key(OCCURRED_AT) && offset.is_some() {
-        json.shift_remove(UTC_OFFSET_MINUTES);
-    }
-    Json::Object(json)
 }
 
 /// Takes the offset out of the text of `occurred_at`, where a producer's local time stands.
@@ -261,140 +247,6 @@ fn timestamp_bytes(parts: &Timestamp) -> Vec<u8> {
         put_varint_field(&mut encoded, 2, i64::from(parts.nanos).cast_unsigned());
     }
     encoded
-}
-
-fn message_to_json(message: &Message, encoded: &[u8], offset: Option<i64>) -> Map<String, Json> {
-    let mut known: Vec<(&Field, Json)> = Vec::new();
-    let mut unknown = Vec::new();
-    for (wire, bytes) in fields_with_bytes(encoded) {
-        let Some(field) = message.field(wire.number) else {
-            unknown.extend_from_slice(bytes);
-            continue;
-        };
-        let place = known.iter_mut().find(|(other, _)| other.number == field.number);
-        match (place, field.repeated || field.kind == Kind::TextMap) {
-            (Some((_, held)), true) => add_to_json(held, field, wire.value, offset),
-            (Some((_, held)), false) if field.kind == Kind::Timestamp => {
-                *held = merged_timestamp(encoded, field.number, offset);
-            }
-            (Some((_, held)), false) => merge_json(held, value_to_json(field, wire.value, offset)),
-            (None, true) => {
-                let empty = if field.kind == Kind::TextMap {
-                    Json::Object(Map::new())
-                } else {
-                    Json::Array(Vec::new())
-                };
-                known.push((field, empty));
-                if let Some((_, held)) = known.last_mut() {
-                    add_to_json(held, field, wire.value, offset);
-                }
-            }
-            (None, false) => known.push((field, value_to_json(field, wire.value, offset))),
-        }
-    }
-    known.sort_by_key(|(field, _)| field.number);
-    let mut json: Map<_, _> =
-        known.into_iter().map(|(field, value)| (field.name.clone(), value)).collect();
-    if !unknown.is_empty() {
-        json.insert(UNKNOWN_FIELDS.to_owned(), Json::String(to_hex(&unknown)));
-    }
-    json
-}
-
-fn add_to_json(held: &mut Json, field: &Field, value: Value<'_>, offset: Option<i64>) {
-    match (held, field.kind, value) {
-        (Json::Object(map), Kind::TextMap, Value::Bytes(entry)) => {
-            let (key, value) = map_entry(entry);
-            map.insert(lossless(key), Json::String(lossless(value)));
-        }
-        (Json::Array(values), Kind::Enum(_) | Kind::Int { .. }, Value::Bytes(mut packed)) => {
-            while let Ok(number) = read_varint(&mut packed) {
-                values.push(value_to_json(field, Value::Varint(number), offset));
-            }
-        }
-        (Json::Array(values), _, value) => values.push(value_to_json(field, value, offset)),
-        _ => {}
-    }
-}
-
-/// A message that came in parts: what the later part says stands.
-fn merge_json(held: &mut Json, later: Json) {
-    match (held, later) {
-        (Json::Object(held), Json::Object(later)) => held.extend(later),
-        (held, later) => *held = later,
-    }
-}
-
-/// A time that came in several parts.
-fn merged_timestamp(message: &[u8], number: u32, offset: Option<i64>) -> Json {
-    let parts = fields(message).flatten().filter(|field| field.number == number);
-    let merged = parts.fold((0, 0), |earlier, field| match field.value {
-        Value::Bytes(part) => check::timestamp_parts(part, earlier).unwrap_or(earlier),
-        Value::Varint(_) | Value::Fixed64(_) | Value::Fixed32(_) => earlier,
-    });
-    timestamp_json(merged, offset)
-}
-
-fn timestamp_json((seconds, nanos): (i64, i32), offset: Option<i64>) -> Json {
-    let minutes = offset.and_then(|minutes| i32::try_from(minutes).ok());
-    Json::String(time::rfc3339(&Timestamp { seconds, nanos }, minutes))
-}
-
-fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
-    let value = match value {
-        Value::Varint(number) => Value::Varint(field.kind.normal(number)),
-        Value::Fixed64(_) | Value::Fixed32(_) | Value::Bytes(_) => value,
-    };
-    match (field.kind, value) {
-        (Kind::Bool, Value::Varint(flag)) => Json::Bool(flag != 0),
-        (Kind::Int { min, .. }, Value::Varint(number)) if min < 0 => {
-            Json::Number(Number::from(number.cast_signed()))
-        }
-        (Kind::ZigZag { .. }, Value::Varint(number)) => {
-            Json::Number(Number::from(zigzag_decoded(number)))
-        }
-        (Kind::Enum(index), Value::Varint(number)) => {
-            let number = number.cast_signed();
-            i32::try_from(number)
-                .ok()
-                .and_then(|number| schema().words(index).word(number))
-                .map_or_else(
-                    || Json::Number(Number::from(number)),
-                    |word| Json::String(word.into()),
-                )
-        }
-        (Kind::Text(_), Value::Bytes(text)) => Json::String(lossless(text)),
-        (Kind::Timestamp, Value::Bytes(encoded)) => {
-            let parts = check::timestamp_parts(encoded, (0, 0)).unwrap_or_default();
-            timestamp_json(parts, offset)
-        }
-        (Kind::Message(index), Value::Bytes(encoded)) => {
-            Json::Object(message_to_json(schema().message(index), encoded, offset))
-        }
-        (_, Value::Bytes(bytes)) => Json::String(to_hex(bytes)),
-        (_, Value::Varint(number) | Value::Fixed64(number)) => Json::Number(Number::from(number)),
-        (_, Value::Fixed32(number)) => Json::Number(Number::from(number)),
-    }
-}
-
-/// Text of a valid event is UTF-8.
-fn lossless(text: &[u8]) -> String {
-    String::from_utf8_lossy(text).into_owned()
-}
-
-fn last_number(encoded: &[u8], number: u32) -> Option<u64> {
-    fields(encoded)
-        .map_while(Result::ok)
-        .filter(|field| field.number == number)
-        .filter_map(|field| match field.value {
-            Value::Varint(value) => Some(value),
-            Value::Fixed64(_) | Value::Fixed32(_) | Value::Bytes(_) => None,
-        })
-        .last()
-}
-
-fn zigzag_decoded(number: u64) -> i64 {
-    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
 }
 
 /// Bytes in hexadecimal, lower case.

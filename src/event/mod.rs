@@ -5,6 +5,7 @@ mod canonical;
 mod catalogue;
 mod check;
 mod cursor;
+mod fact;
 mod json;
 mod recorded;
 mod schema;
@@ -16,12 +17,13 @@ use bytes::Bytes;
 use prost::Message as _;
 
 pub use catalogue::{EVENT_TYPES, EventType, Group, event_type};
-pub use json::event_to_json;
-pub(crate) use json::{from_hex, to_hex};
+pub use json::{event_to_json, order_to_json};
+pub(crate) use json::{from_hex, message_to_json, to_hex};
 pub use recorded::RecordedEvent;
 pub use violation::Violation;
 
 pub(crate) use canonical::same_content;
+pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};
 pub(crate) use schema::DESCRIPTORS;
 
 use crate::limits::Limits;

@@ -1,5 +1,6 @@
-//! The shape of `OrderEvent` and of all it contains, as a table built once from the descriptors of
-//! `proto/`, so that it cannot drift from them. Does not know how an event is read or stored.
+//! The shape of `OrderEvent` and of all it contains, and of all other messages, as a table built
+//! once from the descriptors of `proto/`, so that it cannot drift from them. Does not know how an
+//! event is read or stored.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -18,12 +19,16 @@ pub(crate) const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/
 pub(crate) struct Message {
     pub(crate) name: String,
     pub(crate) fields: Vec<Field>,
+    /// Whether JSON says its numbers and flags that are zero: those of an event mean that nothing
+    /// was said, those of the ledger's own messages mean zero.
+    pub(crate) says_zeros: bool,
     /// Place in `fields` by field number; `None` where this version knows no such field.
     places: Vec<Option<usize>>,
 }
 
 /// One field of a message type.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is what the descriptor says of a field")]
 pub(crate) struct Field {
     pub(crate) number: u32,
     pub(crate) name: String,
@@ -33,6 +38,8 @@ pub(crate) struct Field {
     pub(crate) is_line: bool,
     /// Whether presence is tracked: a zero that was sent differs from nothing that was sent.
     pub(crate) optional: bool,
+    /// Whether it is one of several fields of which at most one is sent.
+    is_choice: bool,
 }
 
 /// What a field holds.
@@ -80,24 +87,29 @@ pub(crate) struct Enum {
     pub(crate) words: Vec<(i32, String)>,
 }
 
-/// All message and enum types that an event can contain.
+/// All message and enum types: first those that an event can contain.
 #[derive(Debug)]
 pub(crate) struct Schema {
     messages: Vec<Message>,
     enums: Vec<Enum>,
     event: MessageIndex,
+    /// The messages of `proto/` by their names without the package.
+    names: HashMap<String, MessageIndex>,
 }
 
 const I32_MAX: u64 = (1 << 31) - 1;
 const U32_MAX: u64 = (1 << 32) - 1;
 const I64_MAX: u64 = i64::MAX.cast_unsigned();
 
-static SCHEMA: LazyLock<Schema> = LazyLock::new(|| Schema::of(".orderledger.v1.OrderEvent"));
+const PACKAGE: &str = ".orderledger.v1.";
+const EVENT: &str = ".orderledger.v1.OrderEvent";
+
+static SCHEMA: LazyLock<Schema> = LazyLock::new(Schema::of_proto);
 static EMPTY_MESSAGE: Message =
-    Message { name: String::new(), fields: Vec::new(), places: Vec::new() };
+    Message { name: String::new(), fields: Vec::new(), says_zeros: false, places: Vec::new() };
 static EMPTY_ENUM: Enum = Enum { words: Vec::new() };
 
-/// The schema of the canonical event.
+/// The schema of the canonical event, and of what the ledger says.
 pub(crate) fn schema() -> &'static Schema {
     &SCHEMA
 }
@@ -132,11 +144,16 @@ impl Schema {
         self.messages.get(index.0).unwrap_or(&EMPTY_MESSAGE)
     }
 
+    /// A message by its name; an empty one where there is no such message.
+    pub(crate) fn named(&self, name: &str) -> &Message {
+        self.names.get(name).map_or(&EMPTY_MESSAGE, |index| self.message(*index))
+    }
+
     pub(crate) fn words(&self, index: EnumIndex) -> &Enum {
         self.enums.get(index.0).unwrap_or(&EMPTY_ENUM)
     }
 
-    fn of(root: &str) -> Self {
+    fn of_proto() -> Self {
         // The bytes come from the build script: what they hold is this crate's own doing.
         let descriptors = FileDescriptorSet::decode(DESCRIPTORS).unwrap_or_default();
         let mut types = HashMap::new();
@@ -156,13 +173,37 @@ impl Schema {
             places: HashMap::new(),
             messages: Vec::new(),
             words: Vec::new(),
+            says_zeros: false,
         };
-        let event = builder.message(root);
-        Self { messages: builder.messages, enums: builder.words, event }
+        let event = builder.message(EVENT);
+        let mut own: Vec<String> = builder.types.keys().cloned().collect();
+        own.retain(|name| name.starts_with(PACKAGE));
+        // In the order of their names: a table is the same each time it is built.
+        own.sort();
+        builder.says_zeros = true;
+        let mut names = HashMap::new();
+        for type_name in own {
+            let index = builder.message(&type_name);
+            names.insert(type_name.replacen(PACKAGE, "", 1), index);
+        }
+        Self { messages: builder.messages, enums: builder.words, event, names }
+    }
+}
+
+impl Field {
+    /// A number or a flag that is sent unless it is zero.
+    pub(crate) fn is_plain_number(&self) -> bool {
+        let number = matches!(self.kind, Kind::Bool | Kind::Int { .. } | Kind::ZigZag { .. });
+        number && !self.repeated && !self.optional && !self.is_choice
     }
 }
 
 impl Message {
+    /// Whether this is protobuf's own duration.
+    pub(crate) fn is_duration(&self) -> bool {
+        self.name == "Duration"
+    }
+
     pub(crate) fn field(&self, number: u32) -> Option<&Field> {
         let place = (*self.places.get(usize_from(number))?)?;
         self.fields.get(place)
@@ -201,6 +242,7 @@ struct Builder<'d> {
     places: HashMap<String, usize>,
     messages: Vec<Message>,
     words: Vec<Enum>,
+    says_zeros: bool,
 }
 
 impl Builder<'_> {
@@ -214,8 +256,12 @@ impl Builder<'_> {
         let Some(&descriptor) = self.types.get(type_name) else {
             return MessageIndex(place);
         };
-        let mut message =
-            Message { name: descriptor.name().to_owned(), fields: Vec::new(), places: Vec::new() };
+        let mut message = Message {
+            name: descriptor.name().to_owned(),
+            fields: Vec::new(),
+            says_zeros: self.says_zeros,
+            places: Vec::new(),
+        };
         for field in &descriptor.field {
             let number = usize_from(field.number());
             message.places.resize(message.places.len().max(number + 1), None);
@@ -239,6 +285,7 @@ impl Builder<'_> {
             kind,
             repeated: field.label() == Label::Repeated && kind != Kind::TextMap,
             optional: field.proto3_optional(),
+            is_choice: field.oneof_index.is_some(),
         }
     }
 

@@ -1,69 +1,82 @@
 //! The fold: what an order is, made of its events. Pure.
 //! Does not know where events come from.
+//!
+//! An order is a function of the **set** of its events. They are put into an order that arrival
+//! cannot change, those that do not count are left out, each of the rest becomes postings on the
+//! counters of lines, and words are read off the sums. Claims of a status are compared and move
+//! nothing.
 
-use std::collections::BTreeMap;
+mod authority;
+mod claims;
+mod commercial;
+mod counter;
+mod diff;
+mod effects;
+mod exceptions;
+mod facts;
+mod folded;
+mod fulfillment;
+mod holds;
+mod lines;
+mod links;
+mod milestones;
+mod names;
+mod packages;
+mod policy;
+mod postings;
+mod quantity;
+mod reason;
+mod references;
+mod returns;
+mod rules;
+mod severity;
+mod shipment;
+mod shipments;
+mod show;
+mod stage;
+mod status;
+#[cfg(test)]
+mod tests;
+mod words;
+
+pub(crate) use diff::differences;
+pub(crate) use effects::effects;
+pub(crate) use links::{UNRESOLVED_PREFIX, link_targets, links};
+pub use policy::{Policy, WarehousePolicy};
+pub(crate) use status::OrderStatus;
+pub(crate) use words::{Dimension, Word};
 
 use crate::event::RecordedEvent;
-use crate::proto::Reference;
+use crate::proto;
+use folded::Folded;
 
-/// An order as far as its events say without being understood: how many, which, and what they name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct OrderSummary {
-    /// The number of events that were folded.
-    pub event_count: u64,
-    /// The first event by offset.
-    pub first_event: Option<RecordedEvent>,
-    /// The last event by offset.
-    pub last_event: Option<RecordedEvent>,
-    /// The references that the events carry, each once, in the order in which they first appeared.
-    pub references: Vec<OrderReference>,
-    /// How many events of each type.
-    pub type_counts: BTreeMap<String, u64>,
-    /// How many events of each source.
-    pub source_counts: BTreeMap<String, u64>,
+/// All that a state is folded from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct History<'a> {
+    pub(crate) correlation_id: &'a str,
+    /// The order's own events, and those of linked histories, in any order.
+    pub(crate) events: &'a [RecordedEvent],
+    /// What other orders say about this one.
+    pub(crate) incoming: &'a [proto::RelatedOrder],
 }
 
-/// A reference, and the events that carry it.
+/// What lists and look-ups need of an order.
 #[derive(Clone, Debug, PartialEq)]
-pub struct OrderReference {
-    /// The reference.
-    pub reference: Reference,
-    /// The offset of the first event that carries it.
-    pub first_offset: u64,
-    /// The offset of the last event that carries it.
-    pub last_offset: u64,
+pub(crate) struct Derived {
+    pub(crate) status: OrderStatus,
+    /// The references that the order's own events carry; those of linked histories are found by
+    /// these histories.
+    pub(crate) references: Vec<proto::OrderReference>,
 }
 
-/// Folds events of one order. A function of the set of events: any order of them gives the same.
-pub(crate) fn fold(mut events: Vec<RecordedEvent>) -> OrderSummary {
-    events.sort_by_key(|recorded| recorded.offset);
-    let mut summary = OrderSummary {
-        event_count: crate::num::u64_from(events.len()),
-        first_event: events.first().cloned(),
-        last_event: events.last().cloned(),
-        ..OrderSummary::default()
-    };
-    for recorded in &events {
-        let event = &recorded.event;
-        *summary.type_counts.entry(event.event_type().to_owned()).or_default() += 1;
-        *summary.source_counts.entry(event.source().to_owned()).or_default() += 1;
-        for reference in event.message().refs {
-            summary.refer(reference, recorded.offset);
-        }
-    }
-    summary
+/// What lists and look-ups need of an order.
+pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
+    let folded = Folded::of(history, policy);
+    let references = references::references_of(&folded.facts, Some(history.correlation_id));
+    Derived { status: show::status_of(&folded, history), references }
 }
 
-impl OrderSummary {
-    fn refer(&mut self, reference: Reference, offset: u64) {
-        let known = self.references.iter_mut().find(|known| known.reference == reference);
-        match known {
-            Some(known) => known.last_offset = offset,
-            None => self.references.push(OrderReference {
-                reference,
-                first_offset: offset,
-                last_offset: offset,
-            }),
-        }
-    }
+/// The state of an order. A function of the set of events: any order of them gives the same.
+pub(crate) fn fold(history: &History<'_>, policy: &Policy) -> proto::Order {
+    show::order_of(&Folded::of(history, policy), history)
 }

@@ -1,0 +1,114 @@
+//! What sources say the status is, compared with the facts at that time. A claim moves nothing.
+//! Does not know quantities.
+
+use super::facts::{FactIndex, Facts};
+use super::fulfillment::Range;
+use super::words::{Dimension, Word};
+use crate::event::path;
+use crate::proto::{Agreement, StatusDimension};
+
+/// One claim.
+#[derive(Clone, Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) fact: FactIndex,
+    /// `None`: the claim does not say which, or in no word of this version.
+    pub(crate) dimension: Option<Dimension>,
+    pub(crate) value: &'a str,
+    pub(crate) low: &'a str,
+    pub(crate) high: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) as_of_ns: i64,
+    pub(crate) agreement: Agreement,
+    /// What the facts said at that time.
+    pub(crate) facts: &'static str,
+}
+
+impl Claim<'_> {
+    /// What is claimed, in words.
+    pub(crate) fn text(&self) -> String {
+        match (self.value, self.low, self.high) {
+            ("", "", "") => self.code.to_owned(),
+            ("", low, high) => format!("{low} to {high}"),
+            (value, ..) => value.to_owned(),
+        }
+    }
+}
+
+/// The claims of an order, earliest first; `range_at` says what the facts were at a time.
+pub(crate) fn claims_of<'a>(
+    facts: &Facts<'a>,
+    mut range_at: impl FnMut(Dimension, i64) -> Range,
+) -> Vec<Claim<'a>> {
+    let mut claims: Vec<Claim<'a>> = Vec::new();
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "status.asserted")
+    {
+        let dimension = i32::try_from(fact.number(path::ASSERTED_DIMENSION)).ok();
+        let dimension = dimension.and_then(|number| StatusDimension::try_from(number).ok());
+        claims.push(Claim {
+            fact: index,
+            dimension: dimension.and_then(Dimension::of),
+            value: fact.text(path::ASSERTED_VALUE),
+            low: fact.text(path::ASSERTED_LOW),
+            high: fact.text(path::ASSERTED_HIGH),
+            code: fact.text(path::ASSERTED_CODE),
+            as_of_ns: fact.time_ns(path::ASSERTED_AS_OF).unwrap_or(fact.at_ns),
+            agreement: Agreement::NotComparable,
+            facts: "",
+        });
+    }
+    for place in 0..claims.len() {
+        let Some(claim) = claims.get(place) else { continue };
+        let key = |claim: &Claim<'_>| {
+            (claim.dimension, facts.get(claim.fact).map_or("", |fact| fact.source))
+        };
+        let newer = claims.iter().skip(place + 1);
+        let newer = newer.filter(|other| other.as_of_ns >= claim.as_of_ns);
+        let superseded = newer.clone().any(|other| key(other) == key(claim))
+            || claims
+                .iter()
+                .take(place)
+                .any(|other| key(other) == key(claim) && other.as_of_ns > claim.as_of_ns);
+        let (agreement, word) = match claim.dimension {
+            Some(_) if superseded => (Agreement::Superseded, ""),
+            Some(dimension) => {
+                let range = range_at(dimension, claim.as_of_ns);
+                (compare(dimension, claim, range), dimension.text(range.word))
+            }
+            None => (Agreement::NotComparable, ""),
+        };
+        if let Some(claim) = claims.get_mut(place) {
+            (claim.agreement, claim.facts) = (agreement, word);
+        }
+    }
+    claims
+}
+
+/// A claim agrees where it lies within what the facts say: the claimed word itself, or the stages
+/// between low and high.
+fn compare(dimension: Dimension, claim: &Claim<'_>, range: Range) -> Agreement {
+    let said = |text: &str| -> Option<Option<Word>> {
+        if text.is_empty() { Some(None) } else { dimension.word(text).map(Some) }
+    };
+    let (Some(value), Some(low), Some(high)) =
+        (said(claim.value), said(claim.low), said(claim.high))
+    else {
+        return Agreement::NotComparable;
+    };
+    let (Some(low), Some(high)) = (low.or(value).or(high), high.or(value).or(low)) else {
+        return Agreement::NotComparable;
+    };
+    let stage = |word: Word| {
+        let text = dimension.text(word);
+        text.strip_prefix("partially_").and_then(|stage| dimension.word(stage)).unwrap_or(word)
+    };
+    let exact = value == Some(range.word);
+    // `partially_picked` says that some is picked and not all.
+    let partial = value.is_some_and(|value| stage(value) != value);
+    let within = stage(low) >= stage(range.low) && stage(high) <= stage(range.high);
+    let spread = range.low != range.high;
+    if exact || (within && (!partial || spread)) {
+        Agreement::Agrees
+    } else {
+        Agreement::Contradicts
+    }
+}

@@ -1,0 +1,140 @@
+//! The commercial side: what is agreed and billed, by line and for the order.
+//! Does not know stages of the warehouse beyond what was released and shipped.
+
+use super::counter::Counter;
+use super::facts::Facts;
+use super::fulfillment::Range;
+use super::lines::{Line, Lines};
+use super::postings::Reach;
+use super::stage::Stage;
+use super::words::{Dimension, Word};
+
+/// The commercial side of an order and of its lines.
+#[derive(Debug)]
+pub(crate) struct Commercial {
+    pub(crate) order: Range,
+    pub(crate) lines: Vec<Range>,
+}
+
+impl Commercial {
+    pub(crate) fn of(facts: &Facts<'_>, lines: &Lines<'_>) -> Self {
+        let mut said = Said::default();
+        for (_, fact) in facts.counting() {
+            said.hear(fact.type_name());
+        }
+        let base = said.base();
+        let ranges: Vec<Range> = lines.list.iter().map(|line| range_of_line(line, base)).collect();
+        let order = range_of_order(lines, &ranges, &said);
+        Self { order, lines: ranges }
+    }
+}
+
+/// What events say of the order without quantities.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is said by an event of its own")]
+struct Said {
+    requested: bool,
+    entered: bool,
+    accepted: bool,
+    /// And nobody took the order after all.
+    rejected: bool,
+    /// And nobody reopened it.
+    closed: bool,
+}
+
+impl Said {
+    fn hear(&mut self, type_name: &str) {
+        match type_name {
+            "order.requested" => self.requested = true,
+            "order.accepted" => (self.accepted, self.rejected) = (true, false),
+            "order.rejected" => self.rejected = true,
+            "order.closed" => self.closed = true,
+            "order.reopened" => (self.closed, self.rejected) = (false, false),
+            "status.asserted" | "event.corrected" => {}
+            _ => self.entered = true,
+        }
+    }
+
+    fn base(&self) -> Word {
+        match self {
+            Self { accepted: true, .. } => word("accepted"),
+            Self { requested: true, entered: false, .. } => word("requested"),
+            _ => word("entered"),
+        }
+    }
+}
+
+fn word(text: &str) -> Word {
+    Dimension::Commercial.word(text).unwrap_or(Word(0))
+}
+
+fn is_cancelled(line: &Line<'_>) -> bool {
+    !line.demand.is_positive() && line.sum(Counter::CANCELLED).is_positive()
+}
+
+fn is_invoiced(line: &Line<'_>) -> bool {
+    line.sum(Counter::INVOICED) >= line.effective.get(Counter::SHIPPED) && line.open.is_zero()
+}
+
+fn range_of_line(line: &Line<'_>, base: Word) -> Range {
+    let released = line.effective.get(Counter::RELEASED);
+    if is_cancelled(line) {
+        Range::at(word("cancelled"))
+    } else if line.sum(Counter::INVOICED).is_positive() {
+        let invoiced = if is_invoiced(line) { "invoiced" } else { "partially_invoiced" };
+        Range::at(word(invoiced))
+    } else if released.is_positive() && released >= line.live() {
+        Range::at(word("released"))
+    } else if released.is_positive() {
+        Range { low: base, high: word("released"), word: word("partially_released") }
+    } else {
+        Range::at(base)
+    }
+}
+
+fn range_of_order(lines: &Lines<'_>, ranges: &[Range], said: &Said) -> Range {
+    let whole = |counter| lines.marks(None).any(|mark| mark.reach == Reach::Whole(counter));
+    let gone = lines.list.iter().filter(|line| is_cancelled(line)).count();
+    let wanted = || lines.list.iter().zip(ranges).filter(|(line, _)| !is_cancelled(line));
+    if said.rejected {
+        return Range::at(word("rejected"));
+    }
+    let all_gone = gone > 0 && wanted().all(|(line, _)| !line.ordered.is_positive());
+    if all_gone || (lines.list.is_empty() && whole(Counter::CANCELLED)) {
+        return Range::at(word("cancelled"));
+    }
+    if said.closed {
+        return Range::at(word("closed"));
+    }
+    let low = wanted().map(|(_, range)| range.low).min();
+    let high = wanted().map(|(_, range)| range.high).max();
+    let (Some(low), Some(high)) = (low, high) else {
+        return Range::at(word_without_lines(lines, said));
+    };
+    let with = |counter| wanted().any(|(line, _)| line.sum(counter).is_positive());
+    let all_invoiced = wanted().all(|(line, _)| is_invoiced(line));
+    let released = |range: &Range| range.low >= word("released");
+    let found = if with(Counter::INVOICED) && all_invoiced {
+        word("invoiced")
+    } else if with(Counter::INVOICED) {
+        word("partially_invoiced")
+    } else if wanted().all(|(_, range)| released(range)) {
+        word("released")
+    } else if wanted().any(|(_, range)| range.high >= word("released")) {
+        word("partially_released")
+    } else {
+        word_without_lines(lines, said).max(low)
+    };
+    Range { low, high: high.max(low), word: found }
+}
+
+/// What is said of the order is all there is.
+fn word_without_lines(lines: &Lines<'_>, said: &Said) -> Word {
+    let reached = lines.marks(None).map(|mark| match mark.reach {
+        Reach::Whole(Counter::INVOICED) => word("invoiced"),
+        Reach::Whole(counter) if Stage::of(counter).is_some() => word("released"),
+        Reach::Lift(stage) if stage >= Stage::RELEASED => word("released"),
+        Reach::Whole(_) | Reach::Lift(_) => word("requested"),
+    });
+    reached.max().unwrap_or(Word(0)).max(said.base())
+}

@@ -1,0 +1,338 @@
+//! Exceptions: what sources raised, and what follows from facts and is over when the facts say so.
+//! Does not know holds.
+
+use super::counter::Counter;
+use super::facts::{FactIndex, Facts};
+use super::lines::Lines;
+use super::packages::Packages;
+use super::quantity::Quantity;
+use super::reason::{code_of, usual_severity};
+use super::severity::Severity;
+use crate::event::{Fact, path};
+
+/// Who raises what follows from facts and rules.
+pub(crate) const LEDGER: &str = "ledger";
+
+/// One exception.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the proto")]
+pub(crate) struct Exception<'a> {
+    pub(crate) exception_id: String,
+    pub(crate) source: &'a str,
+    pub(crate) cause: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) severity: Severity,
+    pub(crate) scope: &'a str,
+    pub(crate) line_ids: Vec<&'a str>,
+    pub(crate) quantity: String,
+    pub(crate) package_id: String,
+    /// The fact that raised it last.
+    pub(crate) raised: FactIndex,
+    /// The fact that resolved it.
+    pub(crate) resolved: Option<FactIndex>,
+    pub(crate) open: bool,
+    /// Every fact behind it, earliest first.
+    pub(crate) facts: Vec<FactIndex>,
+}
+
+/// The exceptions of an order, without those that rules raise.
+pub(crate) fn exceptions_of<'a>(
+    facts: &Facts<'a>,
+    lines: &Lines<'a>,
+    packages: &Packages<'a>,
+) -> Vec<Exception<'a>> {
+    let mut found = Vec::new();
+    for (index, fact) in facts.counting() {
+        match fact.type_name() {
+            "exception.raised" => raise(&mut found, index, fact),
+            "exception.updated" | "exception.resolved" => {}
+            "pick.shorted" => shorted(&mut found, (facts, lines), (index, fact)),
+            "line.backordered" => backordered(&mut found, (facts, lines), (index, fact)),
+            _ => follow(&mut found, (facts, packages), (index, fact)),
+        }
+    }
+    answer(&mut found, facts);
+    found
+}
+
+/// The id of an exception; without one, it is the only one of its source and reason.
+fn id_of(fact: &Fact<'_>) -> String {
+    let id = fact.text(path::EXCEPTION_ID);
+    if id.is_empty() {
+        format!("{}/{}", fact.source, fact.text(path::REASON_CODE))
+    } else {
+        id.to_owned()
+    }
+}
+
+fn severity_of(fact: &Fact<'_>, code: &str) -> Severity {
+    Severity::of(fact.number(path::EXCEPTION_SEVERITY))
+        .or_else(|| Severity::of(fact.number(path::REASON_SEVERITY)))
+        .unwrap_or_else(|| usual_severity(code))
+}
+
+fn raise<'a>(found: &mut Vec<Exception<'a>>, index: FactIndex, fact: &Fact<'a>) {
+    let exception_id = id_of(fact);
+    let known = found.iter_mut().find(|one| {
+        one.exception_id == exception_id
+            && one.source == fact.source
+            && one.cause == "exception.raised"
+    });
+    if let Some(known) = known {
+        known.raised = index;
+        known.facts.push(index);
+        return;
+    }
+    let mut exception = made_of(index, fact, super::reason::UNKNOWN);
+    exception.exception_id = exception_id;
+    let scope = fact.text(path::EXCEPTION_SCOPE);
+    if !scope.is_empty() {
+        exception.scope = scope;
+    }
+    fact.text(path::AFFECTED_QUANTITY).clone_into(&mut exception.quantity);
+    found.push(exception);
+}
+
+/// An exception that a fact raises, open.
+fn made_of<'a>(index: FactIndex, fact: &Fact<'a>, usual: &'a str) -> Exception<'a> {
+    let code = code_of(fact, usual);
+    let line_ids: Vec<&str> = fact.lines().map(|line| line.line_id).collect();
+    Exception {
+        exception_id: format!("{}/{}", fact.type_name(), fact.event_id),
+        source: fact.source,
+        cause: fact.type_name(),
+        code,
+        severity: severity_of(fact, code),
+        scope: if line_ids.is_empty() { "order" } else { "line" },
+        line_ids,
+        quantity: String::new(),
+        package_id: String::new(),
+        raised: index,
+        resolved: None,
+        open: true,
+        facts: vec![index],
+    }
+}
+
+/// Updates and resolutions that name an exception; one that is resolved at or after it was raised
+/// is over.
+fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
+    for (index, fact) in facts.counting() {
+        let resolves = match fact.type_name() {
+            "exception.resolved" => true,
+            "exception.updated" => false,
+            _ => continue,
+        };
+        let id = id_of(fact);
+        let own = found.iter().any(|one| one.exception_id == id && one.source == fact.source);
+        let named = found
+            .iter_mut()
+            .filter(|one| one.exception_id == id && (!own || one.source == fact.source));
+        for exception in named {
+            exception.facts.push(index);
+            if resolves && fact.at_ns >= facts.at_ns(exception.raised) {
+                (exception.open, exception.resolved) = (false, Some(index));
+            } else if let Some(severity) = Severity::of(fact.number(path::EXCEPTION_SEVERITY)) {
+                exception.severity = severity;
+            }
+        }
+    }
+}
+
+/// The last fact before the end that posted any of some counters of a line.
+fn last_posting(lines: &Lines<'_>, line: usize, counters: &[Counter]) -> Option<FactIndex> {
+    let postings = lines.postings.list.iter();
+    let of_line = postings.filter(|one| one.line == line && counters.contains(&one.counter));
+    of_line.map(|posting| posting.fact).max()
+}
+
+/// Counters whose postings settle what lacks.
+const SETTLING: [Counter; 9] = [
+    Counter::PICKED,
+    Counter::PACKED,
+    Counter::SHIPPED,
+    Counter::GI_POSTED,
+    Counter::CANCELLED,
+    Counter::SUBSTITUTED_OUT,
+    Counter::SPLIT_OUT,
+    Counter::SHORT_CLOSED,
+    Counter::BACKORDERED,
+];
+
+/// Whether nothing of a line lacks any more: it was picked, cancelled, replaced or given up.
+fn is_settled(lines: &Lines<'_>, line: usize) -> bool {
+    lines.list.get(line).is_none_or(|line| line.effective.get(Counter::PICKED) >= line.live())
+}
+
+fn shorted<'a>(
+    found: &mut Vec<Exception<'a>>,
+    (facts, lines): (&Facts<'a>, &Lines<'a>),
+    (index, fact): (FactIndex, &Fact<'a>),
+) {
+    for said in fact.lines() {
+        let Some(line) = lines.list.iter().position(|line| line.name.line_id == said.line_id)
+        else {
+            continue;
+        };
+        // A backorder that was released after the short takes its place.
+        let released = facts.counting().find(|(later, other)| {
+            *later > index
+                && other.type_name() == "backorder.released"
+                && (!other.has_lines() || other.lines().any(|one| one.line_id == said.line_id))
+        });
+        let by = released.map(|(later, _)| later);
+        let settled = is_settled(lines, line);
+        let mut exception = made_of(index, fact, "INV.SHORT");
+        exception.exception_id = format!("pick.shorted/{}/{}", said.line_id, fact.event_id);
+        exception.line_ids = vec![said.line_id];
+        said.quantity.clone_into(&mut exception.quantity);
+        exception.scope = "line";
+        if settled || by.is_some() {
+            let by = by.or_else(|| last_posting(lines, line, &SETTLING).filter(|by| *by != index));
+            exception.resolve(by);
+        }
+        found.push(exception);
+    }
+}
+
+fn backordered<'a>(
+    found: &mut Vec<Exception<'a>>,
+    (_, lines): (&Facts<'a>, &Lines<'a>),
+    (index, fact): (FactIndex, &Fact<'a>),
+) {
+    for said in fact.lines() {
+        let Some(line) = lines.list.iter().position(|line| line.name.line_id == said.line_id)
+        else {
+            continue;
+        };
+        let new_line = fact.text(path::BACKORDER_NEW_LINE_ID);
+        let found_line = lines.list.iter().position(|line| line.name.line_id == new_line);
+        let heir = found_line.filter(|_| !new_line.is_empty()).unwrap_or(line);
+        let backordered =
+            lines.list.get(line).map_or(Quantity::ZERO, |line| line.sum(Counter::BACKORDERED));
+        let mut exception = made_of(index, fact, "INV.OOS");
+        exception.exception_id = format!("line.backordered/{}/{}", said.line_id, fact.event_id);
+        exception.line_ids = vec![said.line_id];
+        said.quantity.clone_into(&mut exception.quantity);
+        exception.severity = exception.severity.min(Severity::Warning);
+        let elsewhere = !fact.text(path::BACKORDER_NEW_ORDER).is_empty();
+        if !backordered.is_positive() || is_settled(lines, heir) || elsewhere {
+            let by = last_posting(lines, heir, &SETTLING).filter(|by| *by != index);
+            exception.resolve(by);
+        }
+        found.push(exception);
+    }
+}
+
+/// What a fact of one type raises, and which later facts end it.
+struct Consequence {
+    code: &'static str,
+    severity: Option<Severity>,
+    ended_by: &'static [&'static str],
+    of_package: bool,
+}
+
+fn consequence(fact: &Fact<'_>) -> Option<Consequence> {
+    let of =
+        |code, ended_by, of_package| Consequence { code, severity: None, ended_by, of_package };
+    Some(match fact.type_name() {
+        "warehouse.rejected" => of(
+            "WHS.REJECTED",
+            &["order.released", "warehouse.acknowledged", "order.cancelled", "order.closed"],
+            false,
+        ),
+        "shipment.reversed" => Consequence {
+            severity: Some(Severity::Warning),
+            ..of(super::reason::UNKNOWN, &["shipment.confirmed", "order.cancelled"], false)
+        },
+        "delivery.attempt_failed" => Consequence {
+            severity: Some(Severity::Warning),
+            ..of(
+                "CAR.ATTEMPT_FAILED",
+                &["shipment.delivered", "delivery.received", "shipment.returned_to_sender"],
+                true,
+            )
+        },
+        "shipment.returning" => {
+            of("CAR.RETURNING", &["shipment.returned_to_sender", "shipment.delivered"], true)
+        }
+        "shipment.lost" => {
+            Consequence { severity: Some(Severity::Loss), ..of("CAR.LOST", SCANS, true) }
+        }
+        "shipment.damaged" => {
+            of("CAR.DAMAGED", &["shipment.delivered", "shipment.returned_to_sender"], true)
+        }
+        "customs.held" => of("CAR.CUSTOMS", CLEARANCES, true),
+        "payment.declined" => {
+            of("FIN.PAYMENT", &["payment.approved", "payment.settled", "order.cancelled"], false)
+        }
+        "order.cancel_rejected" => of(
+            "ORD.CANCEL_TOO_LATE",
+            &["order.cancelled", "shipment.confirmed", "shipment.delivered", "order.closed"],
+            false,
+        ),
+        "interface.failed" if fact.flag(path::DEAD_LETTER) == Some(true) => {
+            of("INT.TIMEOUT", &["interface.sent", "interface.acknowledged"], false)
+        }
+        _ => return None,
+    })
+}
+
+/// Scans that show where a package is.
+const SCANS: &[&str] = &[
+    "carrier.picked_up",
+    "transit.scanned",
+    "out_for_delivery",
+    "pickup.available",
+    "shipment.delivered",
+    "shipment.returning",
+    "shipment.returned_to_sender",
+];
+
+/// Customs are through, or the package moves on.
+const CLEARANCES: &[&str] = &[
+    "customs.cleared",
+    "transit.scanned",
+    "out_for_delivery",
+    "pickup.available",
+    "shipment.delivered",
+];
+
+fn follow<'a>(
+    found: &mut Vec<Exception<'a>>,
+    (facts, packages): (&Facts<'a>, &Packages<'a>),
+    (index, fact): (FactIndex, &Fact<'a>),
+) {
+    let Some(consequence) = consequence(fact) else { return };
+    let mut exception = made_of(index, fact, consequence.code);
+    if let Some(severity) = consequence.severity {
+        exception.severity = severity;
+    }
+    let package = packages.list.iter().find(|package| package.facts.contains(&index));
+    if consequence.of_package {
+        exception.scope = "package";
+        exception.package_id =
+            package.map(super::packages::Package::package_id).unwrap_or_default();
+    }
+    let request = fact.text(path::MESSAGE_ID);
+    let ends = |(later, other): &(FactIndex, &Fact<'a>)| {
+        let of_package =
+            !consequence.of_package || package.is_none_or(|package| package.facts.contains(later));
+        *later > index
+            && consequence.ended_by.contains(&other.type_name())
+            && of_package
+            && (request.is_empty() || other.text(path::MESSAGE_ID) == request)
+    };
+    let ended = facts.counting().find(ends).map(|(later, _)| later);
+    if ended.is_some() {
+        exception.resolve(ended);
+    }
+    found.push(exception);
+}
+
+impl Exception<'_> {
+    fn resolve(&mut self, by: Option<FactIndex>) {
+        (self.open, self.resolved) = (false, by);
+        self.facts.extend(by);
+    }
+}

@@ -1,0 +1,292 @@
+//! The set of facts that a state is made of: all events in an order that no arrival can change, and
+//! which of them count. Does not know what a fact does.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::authority::authority;
+use super::policy::Policy;
+use crate::event::{Fact, RecordedEvent, path, same_content};
+use crate::num::u64_from;
+use crate::proto::{self, CorrectionKind};
+use crate::time::NANOS_PER_SECOND;
+
+/// Place of a fact in [`Facts::all`].
+pub(crate) type FactIndex = usize;
+
+/// Whether and why a fact counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Counts,
+    /// A test message of its source.
+    Test,
+    /// Declared wrong by a correction.
+    Corrected(FactIndex),
+    /// Another source, which owns this kind of fact, tells the same fact.
+    ToldBy(FactIndex),
+    /// The same event stands in a linked history too.
+    Repeated(FactIndex),
+}
+
+/// All facts by the time they occurred.
+#[derive(Debug)]
+pub(crate) struct Facts<'a> {
+    pub(crate) all: Vec<Fact<'a>>,
+    standings: Vec<Standing>,
+    /// Whether the time of each is plausible.
+    plausible: Vec<bool>,
+    pub(crate) corrections: Vec<proto::Correction>,
+    /// Pairs of events with one identity and different content.
+    pub(crate) conflicts: Vec<(FactIndex, FactIndex)>,
+}
+
+impl<'a> Facts<'a> {
+    pub(crate) fn of(events: &'a [RecordedEvent], policy: &Policy) -> Self {
+        let mut all: Vec<Fact<'a>> = events.iter().map(Fact::of).collect();
+        all.sort_by(canonical);
+        let standings = all.iter().map(|fact| match fact.number(path::TEST) {
+            0 => Standing::Counts,
+            _ => Standing::Test,
+        });
+        let standings = standings.collect();
+        let plausible = vec![true; all.len()];
+        let mut facts =
+            Self { all, standings, plausible, corrections: Vec::new(), conflicts: Vec::new() };
+        facts.leave_out_repetitions();
+        facts.correct();
+        facts.leave_out_retellings();
+        facts.judge_times(policy);
+        facts
+    }
+
+    /// The facts that count, earliest first.
+    pub(crate) fn counting(&self) -> impl DoubleEndedIterator<Item = (FactIndex, &Fact<'a>)> {
+        let facts = self.all.iter().enumerate().zip(&self.standings);
+        facts.filter(|(_, standing)| **standing == Standing::Counts).map(|(fact, _)| fact)
+    }
+
+    pub(crate) fn get(&self, index: FactIndex) -> Option<&Fact<'a>> {
+        self.all.get(index)
+    }
+
+    pub(crate) fn standing(&self, index: FactIndex) -> Standing {
+        self.standings.get(index).copied().unwrap_or(Standing::Counts)
+    }
+
+    /// When a fact occurred.
+    pub(crate) fn at_ns(&self, index: FactIndex) -> i64 {
+        self.get(index).map_or(0, |fact| fact.at_ns)
+    }
+
+    pub(crate) fn offset(&self, index: FactIndex) -> u64 {
+        self.get(index).map_or(0, Fact::offset)
+    }
+
+    pub(crate) fn is_plausible(&self, index: FactIndex) -> bool {
+        self.plausible.get(index).copied().unwrap_or(true)
+    }
+
+    /// Facts that count and whose time is not plausible.
+    pub(crate) fn implausible(&self) -> impl Iterator<Item = (FactIndex, &Fact<'a>)> {
+        self.counting().filter(|(index, _)| !self.is_plausible(*index))
+    }
+
+    fn set(&mut self, index: FactIndex, standing: Standing) {
+        if let Some(slot) = self.standings.get_mut(index) {
+            *slot = standing;
+        }
+    }
+
+    /// Linked histories may hold the same event: it counts once, and where both differ in content
+    /// the one of the earliest time does.
+    fn leave_out_repetitions(&mut self) {
+        let mut histories = self.all.iter().map(|fact| fact.recorded.event.correlation_id());
+        let Some(first) = histories.next() else { return };
+        if histories.all(|history| history == first) {
+            return;
+        }
+        let mut seen: HashMap<(&str, &str), FactIndex> = HashMap::new();
+        let mut repeated = Vec::new();
+        for (index, fact) in self.all.iter().enumerate() {
+            let before = *seen.entry((fact.source, fact.event_id)).or_insert(index);
+            if before != index {
+                repeated.push((before, index));
+            }
+        }
+        for (before, index) in repeated {
+            self.set(index, Standing::Repeated(before));
+            if let (Some(one), Some(other)) = (self.get(before), self.get(index))
+                && !same_but_for_order(one, other)
+            {
+                self.conflicts.push((before, index));
+            }
+        }
+    }
+
+    /// From the latest to the earliest: a correction holds unless a later one that holds takes it
+    /// back.
+    fn correct(&mut self) {
+        let is_correction = |fact: &Fact<'_>| fact.type_name() == "event.corrected";
+        if !self.all.iter().any(is_correction) {
+            return;
+        }
+        let by_identity: HashMap<(&str, &str), FactIndex> = self
+            .all
+            .iter()
+            .enumerate()
+            .filter(|(index, _)| !matches!(self.standing(*index), Standing::Repeated(_)))
+            .map(|(index, fact)| ((fact.source, fact.event_id), index))
+            .collect();
+        for index in (0..self.all.len()).rev() {
+            let Some(fact) = self.get(index).filter(|fact| is_correction(fact)) else { continue };
+            let source = fact.text(path::CORRECTED_SOURCE);
+            let source = if source.is_empty() { fact.source } else { source };
+            let event_id = fact.text(path::CORRECTED_EVENT_ID);
+            let target = by_identity.get(&(source, event_id)).copied();
+            let holds = self.standing(index) == Standing::Counts;
+            let kind = match fact.number(path::CORRECTION_KIND) {
+                1 => CorrectionKind::DidNotOccur,
+                _ => CorrectionKind::IncorrectData,
+            };
+            self.corrections.push(proto::Correction {
+                target_source: source.to_owned(),
+                target_event_id: event_id.to_owned(),
+                kind: kind.into(),
+                target_offset: target.map(|target| self.offset(target)),
+                undone: !holds,
+                offset: fact.offset(),
+            });
+            let Some(target) = target.filter(|target| holds && *target != index) else { continue };
+            let takes_back = self.get(target).is_some_and(is_correction);
+            let counts = self.standing(target) == Standing::Counts;
+            if counts && (!takes_back || target < index) {
+                self.set(target, Standing::Corrected(index));
+            }
+        }
+        self.corrections.reverse();
+    }
+
+    /// Two sources may tell one fact: the one that owns this kind of fact is counted.
+    fn leave_out_retellings(&mut self) {
+        let mut owners: HashMap<(&str, &str), FactIndex> = HashMap::new();
+        for (index, fact) in self.counting() {
+            let Some(name) = told_as(fact) else { continue };
+            let rank = |fact: &Fact<'_>| authority(fact.source, fact.kind.map(|kind| kind.group));
+            let owner = owners.entry(name).or_insert(index);
+            if self.get(*owner).is_some_and(|before| rank(fact) < rank(before)) {
+                *owner = index;
+            }
+        }
+        if owners.is_empty() {
+            return;
+        }
+        let retold: Vec<(FactIndex, FactIndex)> = self
+            .counting()
+            .filter_map(|(index, fact)| {
+                let owner = *owners.get(&told_as(fact)?)?;
+                (self.get(owner)?.source != fact.source).then_some((index, owner))
+            })
+            .collect();
+        for (index, owner) in retold {
+            self.set(index, Standing::ToldBy(owner));
+        }
+    }
+
+    fn judge_times(&mut self, policy: &Policy) {
+        let earliest = policy.earliest_plausible_seconds.saturating_mul(NANOS_PER_SECOND);
+        let skew = i64::from(policy.clock_skew_seconds).saturating_mul(NANOS_PER_SECOND);
+        let created = self
+            .counting()
+            .find(|(_, fact)| fact.type_name() == "order.created" && fact.at_ns >= earliest);
+        let created = created.map(|(_, fact)| fact.at_ns);
+        let judged = self.all.iter().map(|fact| {
+            let recorded_at = crate::time::signed(fact.recorded.recorded_at_ns);
+            let until = fact.at_ns.saturating_add(precision_ns(fact.precision));
+            let before_order = fact.type_name() != "order.requested"
+                && created.is_some_and(|created| until.saturating_add(skew) < created);
+            fact.at_ns <= recorded_at.saturating_add(skew)
+                && fact.at_ns >= earliest
+                && !before_order
+        });
+        self.plausible = judged.collect();
+    }
+}
+
+/// Under which name sources tell one fact: its type, and the fact's id; a confirmed shipment has
+/// the shipment's.
+fn told_as<'a>(fact: &Fact<'a>) -> Option<(&'a str, &'a str)> {
+    let name = match (fact.fact_id, fact.type_name()) {
+        ("", "shipment.confirmed") => fact.text(path::SHIPMENT_ID),
+        (fact_id, _) => fact_id,
+    };
+    (!name.is_empty() && fact.kind.is_some()).then_some((fact.type_name(), name))
+}
+
+/// Width of the interval that an instant of this precision stands for.
+pub(crate) fn precision_ns(precision: u64) -> i64 {
+    let seconds = match precision {
+        2 => 1,
+        3 => 60,
+        4 => 3_600,
+        5 => 86_400,
+        _ => 0,
+    };
+    seconds * NANOS_PER_SECOND
+}
+
+/// The order of facts: by time, then by what the producers said and nothing that the ledger added,
+/// so that any arrival gives the same.
+fn canonical(one: &Fact<'_>, other: &Fact<'_>) -> Ordering {
+    one.at_ns
+        .cmp(&other.at_ns)
+        .then_with(|| one.source.cmp(other.source))
+        .then_with(|| by_sequence(one.sequence, other.sequence))
+        .then_with(|| one.event_id.cmp(other.event_id))
+        .then_with(|| {
+            let history = |fact: &Fact<'_>| fact.recorded.event.correlation_id().to_owned();
+            history(one).cmp(&history(other))
+        })
+}
+
+/// Compares texts as people count: digits by their value.
+pub(crate) fn by_sequence(one: &str, other: &str) -> Ordering {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits(one) && digits(other) {
+        let (short, long) = (one.trim_start_matches('0'), other.trim_start_matches('0'));
+        let by_value = short.len().cmp(&long.len()).then_with(|| short.cmp(long));
+        return by_value.then_with(|| one.cmp(other));
+    }
+    // Numbers before words.
+    digits(other).cmp(&digits(one)).then_with(|| one.cmp(other))
+}
+
+fn same_but_for_order(one: &Fact<'_>, other: &Fact<'_>) -> bool {
+    let without_order = |fact: &Fact<'_>| {
+        let mut message = fact.recorded.event.message();
+        message.correlation_id = String::from("-");
+        prost::Message::encode_to_vec(&message)
+    };
+    same_content(&without_order(one), &without_order(other))
+}
+
+/// The number of events of each type and of each source, sorted.
+pub(crate) fn counts(facts: &Facts<'_>) -> (Vec<proto::EventTypeCount>, Vec<proto::SourceCount>) {
+    let types = tally(facts.all.iter().map(Fact::type_name));
+    let sources = tally(facts.all.iter().map(|fact| fact.source));
+    let types = types
+        .into_iter()
+        .map(|(name, count)| proto::EventTypeCount { r#type: name.to_owned(), count });
+    let sources = sources
+        .into_iter()
+        .map(|(name, count)| proto::SourceCount { source: name.to_owned(), count });
+    (types.collect(), sources.collect())
+}
+
+fn tally<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(&'a str, u64)> {
+    let mut sorted: Vec<&str> = names.collect();
+    sorted.sort_unstable();
+    sorted
+        .chunk_by(|one, other| one == other)
+        .filter_map(|same| same.first().map(|name| (*name, u64_from(same.len()))))
+        .collect()
+}

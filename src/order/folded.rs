@@ -1,0 +1,228 @@
+//! The fold itself: from a history to all that is known of an order, part by part.
+//! Does not know how it is shown.
+
+use super::History;
+use super::claims::{Claim, claims_of};
+use super::commercial::Commercial;
+use super::exceptions::{Exception, LEDGER, exceptions_of};
+use super::facts::{FactIndex, Facts};
+use super::fulfillment::{Fulfillment, Range};
+use super::holds::{Hold, holds_of};
+use super::lines::Lines;
+use super::packages::Packages;
+use super::policy::Policy;
+use super::returns::{Return, range_of, returns_of};
+use super::rules::{Case, Finding, findings};
+use super::severity::Severity;
+use super::shipment::Shipping;
+use super::words::{Dimension, Word};
+use crate::event::{Group, path};
+use crate::proto::{self, AnomalyClass};
+
+/// All that is known of an order.
+pub(crate) struct Folded<'a> {
+    pub(crate) correlation_id: &'a str,
+    pub(crate) incoming: &'a [proto::RelatedOrder],
+    pub(crate) facts: Facts<'a>,
+    pub(crate) lines: Lines<'a>,
+    pub(crate) fulfillment: Fulfillment,
+    pub(crate) commercial: Commercial,
+    pub(crate) packages: Packages<'a>,
+    pub(crate) shipping: Shipping,
+    pub(crate) holds: Vec<Hold<'a>>,
+    pub(crate) exceptions: Vec<Exception<'a>>,
+    pub(crate) returns: Vec<Return<'a>>,
+    pub(crate) claims: Vec<Claim<'a>>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl<'a> Folded<'a> {
+    pub(crate) fn of(history: &History<'a>, policy: &Policy) -> Self {
+        let mut folded = Self::of_facts(history, policy);
+        folded.claims = claims_of(&folded.facts, |dimension, at_ns| {
+            folded.range_at(history, policy, (dimension, at_ns))
+        });
+        folded.findings = findings(&Case { folded: &folded, policy });
+        folded.raise_violations();
+        folded
+    }
+
+    /// Without claims and rules.
+    fn of_facts(history: &History<'a>, policy: &Policy) -> Self {
+        let facts = Facts::of(history.events, policy);
+        let lines = Lines::of(&facts);
+        let packages = Packages::of(&facts, &lines);
+        let shipping = Shipping::of((&facts, &lines), &packages, policy);
+        Self {
+            correlation_id: history.correlation_id,
+            incoming: history.incoming,
+            fulfillment: Fulfillment::of(&lines),
+            commercial: Commercial::of(&facts, &lines),
+            holds: holds_of(&facts),
+            exceptions: exceptions_of(&facts, &lines, &packages),
+            returns: returns_of(&facts),
+            claims: Vec::new(),
+            findings: Vec::new(),
+            facts,
+            lines,
+            packages,
+            shipping,
+        }
+    }
+
+    /// What the facts said at a time.
+    fn range_at(
+        &self,
+        history: &History<'a>,
+        policy: &Policy,
+        (dimension, at_ns): (Dimension, i64),
+    ) -> Range {
+        if self.facts.all.iter().all(|fact| fact.at_ns <= at_ns) {
+            return self.range(dimension);
+        }
+        let until = history.events.iter().filter(|recorded| recorded.timeline_ns() <= at_ns);
+        let events: Vec<_> = until.cloned().collect();
+        let history = History { events: &events, ..*history };
+        Folded::of_facts(&history, policy).range(dimension)
+    }
+
+    /// Low, high and word of one side.
+    pub(crate) fn range(&self, dimension: Dimension) -> Range {
+        match dimension {
+            Dimension::Commercial => self.commercial.order,
+            Dimension::Fulfillment => self.fulfillment.order,
+            Dimension::Shipment => self.shipping.order,
+            Dimension::Exception => {
+                let words = self.open_severities().map(Severity::word);
+                Range::at(words.max().unwrap_or(Word(0)))
+            }
+            Dimension::Return => range_of(&self.returns),
+        }
+    }
+
+    /// The open holds.
+    pub(crate) fn open_holds(&self) -> impl Iterator<Item = &Hold<'a>> {
+        self.holds.iter().filter(|hold| hold.is_open(&self.facts))
+    }
+
+    /// The open exceptions.
+    pub(crate) fn open_exceptions(&self) -> impl Iterator<Item = &Exception<'a>> {
+        self.exceptions.iter().filter(|exception| exception.open)
+    }
+
+    fn open_severities(&self) -> impl Iterator<Item = Severity> {
+        let exceptions = self.open_exceptions().map(|exception| exception.severity);
+        self.open_holds().map(|_| Severity::Error).chain(exceptions)
+    }
+
+    /// A violation of the rules is an exception until a source resolves it by the rule's name, or
+    /// its cause is taken back.
+    fn raise_violations(&mut self) {
+        let violations =
+            self.findings.iter().filter(|finding| finding.rule.class == AnomalyClass::Violation);
+        let mut raised: Vec<Exception<'a>> = Vec::new();
+        for finding in violations {
+            let Some(last) = finding.facts.iter().copied().max() else { continue };
+            if let Some(known) = raised.iter_mut().find(|one| one.cause == finding.rule.name) {
+                known.raised = known.raised.max(last);
+                known.facts.extend(&finding.facts);
+                continue;
+            }
+            raised.push(Exception {
+                exception_id: finding.rule.id.to_owned(),
+                source: LEDGER,
+                cause: finding.rule.name,
+                code: super::reason::UNKNOWN,
+                severity: Severity::Error,
+                scope: "order",
+                line_ids: Vec::new(),
+                quantity: String::new(),
+                package_id: String::new(),
+                raised: last,
+                resolved: None,
+                open: true,
+                facts: finding.facts.clone(),
+            });
+        }
+        for exception in &mut raised {
+            let resolved = self.facts.counting().filter(|(_, fact)| {
+                fact.type_name() == "exception.resolved"
+                    && fact.text(path::EXCEPTION_ID) == exception.exception_id
+                    && fact.at_ns >= self.facts.at_ns(exception.raised)
+            });
+            if let Some((index, _)) = { resolved }.next_back() {
+                (exception.open, exception.resolved) = (false, Some(index));
+                exception.facts.push(index);
+            }
+            exception.facts.sort_unstable();
+            exception.facts.dedup();
+        }
+        self.exceptions.extend(raised);
+    }
+
+    /// The facts behind one side, earliest first.
+    pub(crate) fn behind(&self, dimension: Dimension) -> Vec<FactIndex> {
+        let mut facts: Vec<FactIndex> = match dimension {
+            Dimension::Exception => {
+                let holds =
+                    self.holds.iter().flat_map(|hold| hold.placed.iter().chain(&hold.released));
+                let exceptions = self.exceptions.iter().flat_map(|exception| &exception.facts);
+                holds.chain(exceptions).copied().collect()
+            }
+            Dimension::Return => self.returns.iter().flat_map(|one| &one.facts).copied().collect(),
+            Dimension::Commercial | Dimension::Fulfillment | Dimension::Shipment => self
+                .facts
+                .counting()
+                .filter(|(_, fact)| {
+                    fact.kind.is_some_and(|kind| moves(dimension, kind.name, kind.group))
+                })
+                .map(|(index, _)| index)
+                .collect(),
+        };
+        facts.sort_unstable();
+        facts.dedup();
+        facts
+    }
+
+    /// When the newest fact that moved one side occurred, of those whose time is plausible.
+    pub(crate) fn since_ns(&self, behind: &[FactIndex]) -> Option<i64> {
+        let plausible = behind.iter().rev().find(|index| self.facts.is_plausible(**index));
+        plausible.map(|index| self.facts.at_ns(*index))
+    }
+}
+
+/// Whether facts of a type can move one of the first three sides.
+fn moves(dimension: Dimension, type_name: &str, group: Group) -> bool {
+    let commercial = group == Group::Commercial
+        && !type_name.starts_with("payment.")
+        && !matches!(type_name, "refund.posted" | "order.promised" | "order.changed");
+    let wanted = matches!(
+        type_name,
+        "order.created"
+            | "order.line_added"
+            | "order.line_changed"
+            | "order.line_cancelled"
+            | "order.cancelled"
+            | "order.reopened"
+    );
+    let released = matches!(
+        type_name,
+        "order.released" | "order.release_reversed" | "warehouse.rejected" | "line.short_closed"
+    );
+    let work = group == Group::Fulfillment
+        && !matches!(type_name, "order.release_requested" | "quality.checked" | "wave.assigned");
+    let handed_over = matches!(
+        type_name,
+        "carrier.picked_up" | "shipment.delivered" | "delivery.received" | "dispatch.proofed"
+    );
+    match dimension {
+        Dimension::Commercial => commercial || released,
+        Dimension::Fulfillment => work || wanted || handed_over,
+        Dimension::Shipment => {
+            (group == Group::Shipment
+                && !matches!(type_name, "shipment.cost_posted" | "eta.updated"))
+                || matches!(type_name, "shipment.confirmed" | "shipment.reversed")
+        }
+        Dimension::Exception | Dimension::Return => false,
+    }
+}

@@ -1,0 +1,92 @@
+//! Holds: a set keyed by id and source, each open or not. Does not know other exceptions.
+
+use super::facts::{FactIndex, Facts};
+use crate::event::{Fact, path};
+
+/// One hold.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the proto")]
+pub(crate) struct Hold<'a> {
+    pub(crate) hold_id: String,
+    pub(crate) source: &'a str,
+    /// The events that placed it, earliest first.
+    pub(crate) placed: Vec<FactIndex>,
+    /// The events that released it, earliest first.
+    pub(crate) released: Vec<FactIndex>,
+}
+
+impl Hold<'_> {
+    /// Open: placed, and not released at or after that time.
+    pub(crate) fn is_open(&self, facts: &Facts<'_>) -> bool {
+        let last = |events: &[FactIndex]| events.iter().map(|event| facts.at_ns(*event)).max();
+        last(&self.placed) > last(&self.released)
+    }
+
+    /// Whether it was open at a time.
+    pub(crate) fn was_open(&self, facts: &Facts<'_>, at_ns: i64) -> bool {
+        let last = |events: &[FactIndex]| {
+            events.iter().map(|event| facts.at_ns(*event)).filter(|at| *at <= at_ns).max()
+        };
+        last(&self.placed) > last(&self.released)
+    }
+
+    /// The fact that describes it: the last placement, or else the last release.
+    pub(crate) fn latest(&self) -> Option<FactIndex> {
+        self.placed.last().or(self.released.last()).copied()
+    }
+}
+
+/// The holds of an order.
+pub(crate) fn holds_of<'a>(facts: &Facts<'a>) -> Vec<Hold<'a>> {
+    let mut holds: Vec<Hold<'a>> = Vec::new();
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "hold.placed") {
+        let hold_id = id_of(fact);
+        match holds.iter_mut().find(|hold| hold.hold_id == hold_id && hold.source == fact.source) {
+            Some(hold) => hold.placed.push(index),
+            None => holds.push(Hold {
+                hold_id,
+                source: fact.source,
+                placed: vec![index],
+                released: Vec::new(),
+            }),
+        }
+    }
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "hold.released") {
+        if fact.flag(path::HOLD_ALL) == Some(true) {
+            for hold in holds.iter_mut().filter(|hold| !hold.placed.is_empty()) {
+                hold.released.push(index);
+            }
+            continue;
+        }
+        let hold_id = id_of(fact);
+        let own = holds.iter().any(|hold| {
+            hold.hold_id == hold_id && hold.source == fact.source && !hold.placed.is_empty()
+        });
+        let mut any = false;
+        for hold in &mut holds {
+            if hold.hold_id == hold_id && (!own || hold.source == fact.source) {
+                hold.released.push(index);
+                any = true;
+            }
+        }
+        if !any {
+            let (placed, released) = (Vec::new(), vec![index]);
+            holds.push(Hold { hold_id, source: fact.source, placed, released });
+        }
+    }
+    for hold in &mut holds {
+        // Releases of all before a placement say nothing of it.
+        hold.released.dedup();
+    }
+    holds
+}
+
+/// The id of a hold; without one, it is the only hold of its source and kind.
+pub(crate) fn id_of(fact: &Fact<'_>) -> String {
+    let id = fact.text(path::HOLD_ID);
+    if id.is_empty() {
+        format!("{}/{}", fact.source, fact.text(path::HOLD_KIND))
+    } else {
+        id.to_owned()
+    }
+}

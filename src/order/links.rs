@@ -1,0 +1,96 @@
+//! What events say of other orders: linked histories, splits and merges.
+//! Does not know what these orders are.
+
+use super::facts::Facts;
+use super::policy::Policy;
+use crate::event::{Event, Fact, RecordedEvent, path};
+use crate::proto::OrderRelationKind as Relation;
+
+/// Histories of events that name no known order stand under this, then the source and its number.
+pub(crate) const UNRESOLVED_PREFIX: &str = "unresolved/";
+
+/// What an order's own event says of another order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// The other order.
+    pub(crate) target: String,
+    /// How this order has to do with it.
+    pub(crate) relation: Relation,
+    pub(crate) offset: u64,
+}
+
+/// The orders that an event links, splits into or merges with: those whose state it may change.
+/// Empty for nearly every event.
+pub(crate) fn link_targets(event: &Event) -> Vec<String> {
+    let kinds = ["ref.linked", "ref.unlinked", "order.split", "order.merged"];
+    if !kinds.contains(&event.event_type()) {
+        return Vec::new();
+    }
+    let recorded = RecordedEvent {
+        offset: 0,
+        revision: 0,
+        recorded_at_ns: 0,
+        event: event.clone(),
+        previous: [0; 32],
+    };
+    let own = event.correlation_id();
+    named_by(&Fact::of(&recorded), own).into_iter().map(|(target, _)| target).collect()
+}
+
+/// The links that hold, of an order's own events: those that were not taken back.
+pub(crate) fn links(own: &[RecordedEvent]) -> Vec<Link> {
+    let kinds = ["ref.linked", "order.split", "order.merged"];
+    if !own.iter().any(|recorded| kinds.contains(&recorded.event.event_type())) {
+        return Vec::new();
+    }
+    let order = own.first().map_or("", |first| first.event.correlation_id());
+    let facts = Facts::of(own, &Policy::default());
+    let mut links: Vec<Link> = Vec::new();
+    for (_, fact) in facts.counting() {
+        let named = named_by(fact, order);
+        if fact.type_name() == "ref.unlinked" {
+            links.retain(|link| !named.iter().any(|(target, _)| *target == link.target));
+            continue;
+        }
+        for (target, relation) in named {
+            let known = links.iter().any(|link| link.target == target && link.relation == relation);
+            if !known {
+                links.push(Link { target, relation, offset: fact.offset() });
+            }
+        }
+    }
+    links
+}
+
+/// The orders that a fact names, and how.
+fn named_by(fact: &Fact<'_>, own: &str) -> Vec<(String, Relation)> {
+    let mut named = Vec::new();
+    match fact.type_name() {
+        "ref.linked" | "ref.unlinked" => {
+            for reference in fact.references() {
+                let target = if reference.value.starts_with(UNRESOLVED_PREFIX) {
+                    reference.value.to_owned()
+                } else {
+                    format!("{UNRESOLVED_PREFIX}{}/{}", reference.issuer, reference.value)
+                };
+                named.push((target, Relation::LinkedHistory));
+            }
+        }
+        "order.split" => {
+            let parts = fact.texts(path::RELATED_ORDERS).map(str::to_owned);
+            named.extend(parts.map(|part| (part, Relation::SplitInto)));
+        }
+        "order.merged" => {
+            let surviving = fact.text(path::SURVIVING_ORDER);
+            let merged = fact.texts(path::RELATED_ORDERS).filter(|order| *order != own);
+            if surviving == own || surviving.is_empty() {
+                named.extend(merged.map(|order| (order.to_owned(), Relation::MergedFrom)));
+            } else {
+                named.push((surviving.to_owned(), Relation::MergedInto));
+            }
+        }
+        _ => {}
+    }
+    named.retain(|(target, _)| target != own && !target.is_empty());
+    named
+}

@@ -1,0 +1,55 @@
+//! Names and their numbers, by first sight. Does not know what is named.
+
+use std::collections::HashMap;
+
+/// So many names are searched one by one, which is faster than hashing.
+const FEW: usize = 8;
+
+/// Gives each name a number, dense from 0.
+#[derive(Debug, Default)]
+pub(crate) struct Names<'a> {
+    names: Vec<&'a str>,
+    numbers: HashMap<&'a str, usize>,
+}
+
+impl<'a> Names<'a> {
+    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+        if self.names.len() <= FEW {
+            return self.names.iter().position(|known| *known == name);
+        }
+        self.numbers.get(name).copied()
+    }
+
+    /// The number of a name, and whether it is new.
+    pub(crate) fn number(&mut self, name: &'a str) -> (usize, bool) {
+        if let Some(number) = self.find(name) {
+            return (number, false);
+        }
+        let number = self.names.len();
+        self.names.push(name);
+        if self.names.len() == FEW + 1 {
+            self.numbers = self.names.iter().copied().zip(0..).collect();
+        } else if self.names.len() > FEW {
+            self.numbers.insert(name, number);
+        }
+        (number, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_number_however_many_there_are() {
+        let texts: Vec<String> = (0..50).map(|number| format!("n{number}")).collect();
+        let mut names = Names::default();
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!(names.number(text), (number, true));
+            for (known, text) in texts.iter().enumerate().take(number + 1) {
+                assert_eq!(names.number(text), (known, false));
+            }
+            assert_eq!(names.find("unknown"), None);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Exact decimals: what quantities are added in. Never floating point, never rounded.
+//! Does not know units.
+
+use std::fmt;
+use std::iter::Sum;
+use std::ops::{Add, AddAssign, Neg, Sub};
+
+/// Millionths in one: the wire allows six fraction digits.
+const SCALE: i128 = 1_000_000;
+
+/// An exact decimal in millionths. A value of the wire has 18 digits; so many can be added that no
+/// log holds them before 128 bits overflow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Quantity(i128);
+
+impl Quantity {
+    pub(crate) const ZERO: Self = Self(0);
+
+    /// The quantity of text that the event check has accepted; `None` for empty text.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (mut millionths, mut fraction_digits, mut in_fraction) = (0_i128, 0_u32, false);
+        for byte in digits.bytes() {
+            match byte {
+                b'0'..=b'9' if fraction_digits < 6 => {
+                    millionths = millionths.checked_mul(10)?.checked_add((byte - b'0').into())?;
+                    fraction_digits += u32::from(in_fraction);
+                }
+                b'.' if !in_fraction => in_fraction = true,
+                _ => return None,
+            }
+        }
+        let millionths = millionths.checked_mul(10_i128.pow(6 - fraction_digits))?;
+        let found = Self(if negative { -millionths } else { millionths });
+        (!digits.is_empty()).then_some(found)
+    }
+
+    /// This many times `ratio`; `None` where six fraction digits cannot say it exactly.
+    pub(crate) fn times(self, ratio: Self) -> Option<Self> {
+        let product = self.0.checked_mul(ratio.0)?;
+        (product % SCALE == 0).then_some(Self(product / SCALE))
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn is_positive(self) -> bool {
+        self.0 > 0
+    }
+
+    /// This, but not below zero.
+    pub(crate) fn or_zero(self) -> Self {
+        self.max(Self::ZERO)
+    }
+}
+
+impl fmt::Display for Quantity {
+    /// As few digits as say it exactly.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let (whole, mut fraction) = (self.0.abs() / SCALE, self.0.abs() % SCALE);
+        if fraction == 0 {
+            return write!(f, "{sign}{whole}");
+        }
+        let mut width = 6;
+        while fraction % 10 == 0 {
+            fraction /= 10;
+            width -= 1;
+        }
+        write!(f, "{sign}{whole}.{fraction:0width$}")
+    }
+}
+
+impl Add for Quantity {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Quantity {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for Quantity {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl Neg for Quantity {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl Sum for Quantity {
+    fn sum<I: Iterator<Item = Self>>(quantities: I) -> Self {
+        quantities.fold(Self::ZERO, Add::add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Quantity {
+        Quantity::of(text).unwrap()
+    }
+
+    #[test]
+    fn decimals_are_read_and_written_exactly() {
+        for text in ["0", "10", "-3", "0.000001", "-0.5", "999999999999.999999", "1.25"] {
+            assert_eq!(of(text).to_string(), text);
+        }
+        assert_eq!(of("007.500").to_string(), "7.5");
+        assert_eq!(of("-0").to_string(), "0");
+        assert_eq!([Quantity::of(""), Quantity::of("-"), Quantity::of("1.2.3")], [None; 3]);
+    }
+
+    #[test]
+    fn a_tenth_ten_times_is_one() {
+        let sum: Quantity = std::iter::repeat_n(of("0.1"), 10).sum();
+        assert_eq!(sum, of("1"));
+    }
+
+    #[test]
+    fn a_product_is_exact_or_none() {
+        assert_eq!(of("10").times(of("0.25")), Some(of("2.5")));
+        assert_eq!(of("0.000001").times(of("0.1")), None);
+    }
+}

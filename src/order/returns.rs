@@ -1,0 +1,157 @@
+//! Returns, by authorization, and requests to cancel, by request. Does not know quantities that
+//! were shipped.
+
+use super::facts::{FactIndex, Facts};
+use super::fulfillment::Range;
+use super::quantity::Quantity;
+use super::words::{Dimension, Word};
+use crate::event::{Fact, path};
+
+/// One return.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Return<'a> {
+    pub(crate) rma: &'a str,
+    /// By line: announced and received.
+    pub(crate) lines: Vec<(&'a str, Quantity, Quantity)>,
+    pub(crate) disposition: &'a str,
+    pub(crate) condition: &'a str,
+    pub(crate) facts: Vec<FactIndex>,
+    announced: bool,
+    authorized: bool,
+    received: bool,
+    /// The last word where nothing more is expected: cancelled or closed.
+    end: Option<&'static str>,
+    /// The fact that carries the reason.
+    pub(crate) reason: Option<FactIndex>,
+}
+
+impl Return<'_> {
+    /// `cancelled`, or a word of the return dimension.
+    pub(crate) fn state(&self) -> &'static str {
+        let open = self.lines.iter().any(|(_, announced, received)| received < announced);
+        match self {
+            Self { end: Some(end), .. } => end,
+            Self { received: true, .. } if open => "partially_received",
+            Self { received: true, .. } => "received",
+            Self { authorized: true, .. } => "authorized",
+            _ => "initiated",
+        }
+    }
+}
+
+/// The returns of an order, by authorization.
+pub(crate) fn returns_of<'a>(facts: &Facts<'a>) -> Vec<Return<'a>> {
+    let mut returns: Vec<Return<'a>> = Vec::new();
+    for (index, fact) in facts.counting() {
+        let Some(what) = fact.type_name().strip_prefix("return.") else { continue };
+        let rma = fact.text(path::RMA);
+        let place = returns.iter().position(|one| one.rma == rma).unwrap_or_else(|| {
+            returns.push(Return { rma, ..Return::default() });
+            returns.len() - 1
+        });
+        if let Some(one) = returns.get_mut(place) {
+            one.hear(what, (index, fact));
+        }
+    }
+    returns.sort_by_key(|one| one.rma);
+    returns
+}
+
+impl<'a> Return<'a> {
+    fn hear(&mut self, what: &str, (index, fact): (FactIndex, &Fact<'a>)) {
+        self.facts.push(index);
+        match what {
+            "initiated" => (self.announced, self.end) = (true, None),
+            "authorized" => self.authorized = true,
+            "received" => self.received = true,
+            "cancelled" => self.end = Some("cancelled"),
+            "closed" => self.end = Some("closed"),
+            _ => {}
+        }
+        for line in fact.lines() {
+            let quantity = Quantity::of(line.quantity).unwrap_or_default();
+            let place = self.lines.iter().position(|(id, ..)| *id == line.line_id);
+            let place = place.unwrap_or_else(|| {
+                self.lines.push((line.line_id, Quantity::ZERO, Quantity::ZERO));
+                self.lines.len() - 1
+            });
+            match (self.lines.get_mut(place), what) {
+                (Some((_, announced, _)), "initiated") => *announced += quantity,
+                (Some((_, _, received)), "received") => *received += quantity,
+                _ => {}
+            }
+        }
+        let texts =
+            [(&mut self.disposition, path::DISPOSITION), (&mut self.condition, path::CONDITION)];
+        for (known, path) in texts {
+            let said = fact.text(path);
+            if !said.is_empty() {
+                *known = said;
+            }
+        }
+        if fact.has(path::REASON_CODE) && self.reason.is_none() {
+            self.reason = Some(index);
+        }
+    }
+}
+
+/// The return side of an order.
+pub(crate) fn range_of(returns: &[Return<'_>]) -> Range {
+    let word = |text: &str| Dimension::Return.word(text).unwrap_or(Word(0));
+    let live = returns.iter().map(Return::state).filter(|state| *state != "cancelled");
+    let words: Vec<Word> = live.map(word).collect();
+    let (Some(low), Some(high)) = (words.iter().min(), words.iter().max()) else {
+        return Range::at(Word(0));
+    };
+    let received = [word("received"), word("closed")];
+    let both = received.contains(high) && !received.contains(low);
+    // Goods of one return came back and those of another did not.
+    let shown = if both { word("partially_received") } else { *high };
+    let shown = if low == high || both { shown } else { (*low).max(word("initiated")) };
+    Range { low: *low, high: *high, word: shown }
+}
+
+/// A request to cancel.
+#[derive(Clone, Debug)]
+pub(crate) struct CancelRequest<'a> {
+    pub(crate) request_id: &'a str,
+    pub(crate) state: &'static str,
+    pub(crate) requested_by: &'a str,
+    pub(crate) reason: Option<FactIndex>,
+    pub(crate) facts: Vec<FactIndex>,
+}
+
+/// The requests to cancel, and what became of them. An answer that names no request is about all
+/// that are undecided.
+pub(crate) fn cancel_requests_of<'a>(facts: &Facts<'a>) -> Vec<CancelRequest<'a>> {
+    let mut requests: Vec<CancelRequest<'a>> = Vec::new();
+    for (index, fact) in facts.counting() {
+        let state = match fact.type_name() {
+            "order.cancel_requested" => "requested",
+            "order.cancel_rejected" => "rejected",
+            "order.cancelled" | "order.line_cancelled" => "cancelled",
+            _ => continue,
+        };
+        let request_id = fact.text(path::CANCEL_REQUEST_ID);
+        let answers = state != "requested";
+        let mut any = false;
+        for request in &mut requests {
+            let undecided = request.state == "requested" && request_id.is_empty() && answers;
+            if undecided || request.request_id == request_id {
+                request.state = state;
+                request.facts.push(index);
+                any = true;
+            }
+        }
+        if !any && (!answers || state == "rejected" || !request_id.is_empty()) {
+            requests.push(CancelRequest {
+                request_id,
+                state,
+                requested_by: fact.text(path::CANCEL_REQUESTED_BY),
+                reason: fact.has(path::REASON_CODE).then_some(index),
+                facts: vec![index],
+            });
+        }
+    }
+    requests
+}

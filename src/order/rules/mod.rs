@@ -1,0 +1,196 @@
+//! The rules for what is suspicious, pending, a matter of policy or against the trade.
+//! Nothing is ever refused for one. Does not know who reads what they find.
+//!
+//! R14, the same event with other content, is found here only where a linked history brings it: the
+//! append refuses it otherwise. R23 is this house's own.
+
+mod amounts;
+mod sequence;
+mod tracking;
+
+use super::facts::FactIndex;
+use super::folded::Folded;
+use super::holds::Hold;
+use super::links::UNRESOLVED_PREFIX;
+use super::policy::Policy;
+use crate::proto::{self, AnomalyClass, OrderRelationKind};
+use crate::time::{rfc3339, timestamp};
+
+/// What a rule found.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) rule: &'static Rule,
+    pub(crate) explanation: String,
+    pub(crate) line_id: String,
+    pub(crate) facts: Vec<FactIndex>,
+}
+
+/// A rule.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) id: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) class: AnomalyClass,
+}
+
+use AnomalyClass::{Info, Pending, Policy as ByPolicy, Suspicious, Violation};
+
+const fn rule(id: &'static str, name: &'static str, class: AnomalyClass) -> Rule {
+    Rule { id, name, class }
+}
+
+/// Every rule, by id.
+pub(crate) static RULES: [Rule; 23] = [
+    rule("R01", "ship_before_pick", Suspicious),
+    rule("R02", "ship_before_pack", Suspicious),
+    rule("R03", "ship_unreleased", Suspicious),
+    rule("R04", "over_ship", Suspicious),
+    rule("R05", "over_pick", Suspicious),
+    rule("R06", "ship_while_held", Violation),
+    rule("R07", "ship_after_cancel", Violation),
+    rule("R08", "invoice_before_ship", ByPolicy),
+    rule("R09", "invoice_ne_ship", ByPolicy),
+    rule("R10", "delivered_before_dispatch", Suspicious),
+    rule("R11", "reversal_without_original", Suspicious),
+    rule("R12", "status_mismatch", Suspicious),
+    rule("R13", "event_time_implausible", Suspicious),
+    rule("R14", "id_conflict", Violation),
+    rule("R15", "unknown_line", Pending),
+    rule("R16", "unknown_order", Pending),
+    rule("R17", "late_event", Info),
+    rule("R18", "carrier_regression", Info),
+    rule("R19", "two_shipments_one_tracking", Suspicious),
+    rule("R20", "release_without_hold", Info),
+    rule("R21", "return_exceeds_delivered", Suspicious),
+    rule("R22", "duplicate_shipment", Suspicious),
+    rule("R23", "unit_mismatch", Suspicious),
+];
+
+/// What the rules look at.
+pub(crate) struct Case<'f, 'a> {
+    pub(crate) folded: &'f Folded<'a>,
+    pub(crate) policy: &'f Policy,
+}
+
+/// Collects what rules find.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(pub(crate) Vec<Finding>);
+
+impl Findings {
+    /// Notes what a rule found, with the facts involved.
+    pub(crate) fn note(&mut self, id: &str, explanation: String, facts: Vec<FactIndex>) {
+        self.note_line(id, explanation, ("", facts));
+    }
+
+    pub(crate) fn note_line(
+        &mut self,
+        id: &str,
+        explanation: String,
+        (line_id, facts): (&str, Vec<FactIndex>),
+    ) {
+        if let Some(rule) = RULES.iter().find(|rule| rule.id == id) {
+            self.0.push(Finding { rule, explanation, line_id: line_id.to_owned(), facts });
+        }
+    }
+}
+
+/// All that the rules find in an order, by rule.
+pub(crate) fn findings(case: &Case<'_, '_>) -> Vec<Finding> {
+    let mut findings = Findings::default();
+    amounts::check(case, &mut findings);
+    sequence::check(case, &mut findings);
+    tracking::check(case, &mut findings);
+    times(case, &mut findings);
+    holds(case, &mut findings);
+    identity(case, &mut findings);
+    findings.0.sort_by(|one, other| {
+        let key = |finding: &Finding| (finding.rule.id, finding.facts.first().copied());
+        key(one).cmp(&key(other)).then_with(|| one.line_id.cmp(&other.line_id))
+    });
+    findings.0
+}
+
+/// A time, for sentences.
+pub(crate) fn time_text(ns: i64) -> String {
+    rfc3339(&timestamp(ns), None)
+}
+
+/// `line 10`, or the order where a quantity names no line.
+pub(crate) fn line_text(line_id: &str) -> String {
+    if line_id.is_empty() { "the order".to_owned() } else { format!("line {line_id}") }
+}
+
+fn times(case: &Case<'_, '_>, findings: &mut Findings) {
+    let facts = &case.folded.facts;
+    for (index, fact) in facts.implausible() {
+        let recorded_at = crate::time::signed(fact.recorded.recorded_at_ns);
+        let what = format!(
+            "{} says that it occurred at {}, which is not plausible: it was recorded at {}",
+            fact.type_name(),
+            time_text(fact.at_ns),
+            time_text(recorded_at)
+        );
+        findings.note("R13", what, vec![index]);
+    }
+    // By arrival: what its source had told of a later time already.
+    let mut arrived: Vec<FactIndex> = facts.counting().map(|(index, _)| index).collect();
+    arrived.sort_unstable_by_key(|index| facts.offset(*index));
+    let mut newest: Vec<(&str, FactIndex)> = Vec::new();
+    for index in arrived {
+        let Some(fact) = facts.get(index) else { continue };
+        if fact.recorded.event.occurred_at_ns().is_none() || !facts.is_plausible(index) {
+            continue;
+        }
+        match newest.iter_mut().find(|(source, _)| *source == fact.source) {
+            Some((_, before)) if facts.at_ns(*before) > fact.at_ns => {
+                let what = format!(
+                    "{} of {} arrived after {} had told of {}",
+                    fact.type_name(),
+                    time_text(fact.at_ns),
+                    fact.source,
+                    time_text(facts.at_ns(*before))
+                );
+                findings.note("R17", what, vec![*before, index]);
+            }
+            Some((_, before)) => *before = index,
+            None => newest.push((fact.source, index)),
+        }
+    }
+}
+
+fn holds(case: &Case<'_, '_>, findings: &mut Findings) {
+    let never_placed = |hold: &&Hold<'_>| hold.placed.is_empty();
+    for hold in case.folded.holds.iter().filter(never_placed) {
+        let what = format!("hold {} was released and never placed", hold.hold_id);
+        findings.note("R20", what, hold.released.clone());
+    }
+}
+
+fn identity(case: &Case<'_, '_>, findings: &mut Findings) {
+    let folded = case.folded;
+    for (one, other) in &folded.facts.conflicts {
+        let id = folded.facts.get(*one).map_or("", |fact| fact.event_id);
+        let what = format!("event {id} stands in two linked histories with different content");
+        findings.note("R14", what, vec![*one, *other]);
+    }
+    let linked =
+        folded.incoming.iter().any(|other| other.relation() == OrderRelationKind::LinkedTo);
+    if folded.correlation_id.starts_with(UNRESOLVED_PREFIX) && !linked {
+        let all: Vec<FactIndex> = folded.facts.counting().map(|(index, _)| index).collect();
+        let what = "no order has linked this history yet".to_owned();
+        findings.note("R16", what, all);
+    }
+    for claim in &folded.claims {
+        if claim.agreement == proto::Agreement::Contradicts {
+            let fact = folded.facts.get(claim.fact);
+            let what = format!(
+                "{} claims {} to be {}; the facts say {}",
+                fact.map_or("", |fact| fact.source),
+                claim.dimension.map_or("", super::words::Dimension::name),
+                claim.text(),
+                claim.facts
+            );
+            findings.note("R12", what, vec![claim.fact]);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Rules about packages and shipments. Does not know quantities of the order.
+
+use super::{Case, Findings, time_text};
+use crate::event::{Fact, path};
+use crate::order::facts::FactIndex;
+use crate::order::words::Dimension;
+
+pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
+    let folded = case.folded;
+    for (number, facts) in &folded.packages.shared_numbers {
+        let what = format!("tracking number {number} is in use for {} packages", facts.len());
+        findings.note("R19", what, facts.clone());
+    }
+    for (place, index, before) in &folded.shipping.regressions {
+        let Some(fact) = folded.facts.get(*index) else { continue };
+        let package = folded.packages.list.get(*place);
+        let package = package.map(crate::order::packages::Package::package_id).unwrap_or_default();
+        let what = format!(
+            "{} at {} came after package {package} was {}",
+            fact.type_name(),
+            time_text(fact.at_ns),
+            Dimension::Shipment.text(*before)
+        );
+        findings.note("R18", what, vec![*index]);
+    }
+    delivered_first(case, findings);
+    duplicates(case, findings);
+}
+
+/// R10: delivered before anybody shipped it or took it over.
+fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
+    let facts = &case.folded.facts;
+    let shipping = ["shipment.confirmed", "dispatch.proofed", "carrier.picked_up"];
+    let mut noted: Vec<FactIndex> = Vec::new();
+    for package in &case.folded.packages.list {
+        let of_package =
+            || package.facts.iter().filter_map(|index| Some((*index, facts.get(*index)?)));
+        let delivered = of_package().find(|(_, fact)| fact.type_name() == "shipment.delivered");
+        let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.type_name()));
+        let (Some((index, delivered)), Some((by, shipped))) = (delivered, shipped) else {
+            continue;
+        };
+        let until =
+            delivered.at_ns.saturating_add(crate::order::facts::precision_ns(delivered.precision));
+        if until < shipped.at_ns && !noted.contains(&index) {
+            noted.push(index);
+            let what = format!(
+                "delivered at {}, before {} at {}",
+                time_text(delivered.at_ns),
+                shipped.type_name(),
+                time_text(shipped.at_ns)
+            );
+            findings.note("R10", what, vec![index, by]);
+        }
+    }
+}
+
+/// R22: the same goods under the same number, told twice with other ids.
+fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
+    let shipments: Vec<(FactIndex, &Fact<'_>)> = case
+        .folded
+        .facts
+        .counting()
+        .filter(|(_, fact)| fact.type_name() == "shipment.confirmed" && fact.has_lines())
+        .collect();
+    for (place, (index, fact)) in shipments.iter().enumerate() {
+        let names = names_of(fact);
+        if names.is_empty() {
+            continue;
+        }
+        let same = shipments
+            .iter()
+            .take(place)
+            .find(|(_, other)| names_of(other) == names && contents_of(other) == contents_of(fact));
+        if let Some((before, other)) = same {
+            let what = format!(
+                "{} and {} confirm the same goods under {}",
+                other.event_id,
+                fact.event_id,
+                names.join(", ")
+            );
+            findings.note("R22", what, vec![*before, *index]);
+        }
+    }
+}
+
+fn names_of<'a>(fact: &Fact<'a>) -> Vec<&'a str> {
+    let own = fact.text(path::TRACKING_NUMBER);
+    let mut names: Vec<&str> = fact.texts(path::TRACKING_NUMBERS).chain([own]).collect();
+    names.retain(|name| !name.is_empty());
+    if names.is_empty() {
+        names.push(fact.text(path::SHIPMENT_ID));
+    }
+    names.retain(|name| !name.is_empty());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+fn contents_of<'a>(fact: &Fact<'a>) -> Vec<(&'a str, &'a str)> {
+    let mut contents: Vec<_> = fact.lines().map(|line| (line.line_id, line.quantity)).collect();
+    contents.sort_unstable();
+    contents
+}
