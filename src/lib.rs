@@ -48,15 +48,17 @@ mod view;
 
 pub use event::{
     EVENT_TYPES, Event, EventType, Group, RecordedEvent, Violation, event_to_json, event_type,
+    order_to_json,
 };
 pub use ledger::{
-    AppendError, Appended, AsOf, Batch, Chunk, FailureClass, Follow, Ledger, OpenError, Options,
-    Order, Outcome, Pending, QueryError, Receipt, Replay, ReusedId, Sizes, Timeline, TimelineQuery,
-    TimelineRow, VerifyReport, VerifyStep, WrongRevision, verify,
+    AppendError, Appended, AsOf, Batch, Chunk, FailureClass, Follow, FullHistory, Ledger,
+    OpenError, Options, Order, Outcome, Pending, QueryError, Receipt, Replay, ReusedId, Sizes,
+    SourceWatermark, Timeline, TimelineQuery, TimelineRow, VerifyReport, VerifyStep, WrongRevision,
+    verify,
 };
 pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};
-pub use order::{OrderReference, OrderSummary};
+pub use order::{Policy, WarehousePolicy};
 pub use rpc::{LedgerServiceClient, ServeError, ServeOptions, serve};
 pub use view::ViewError;
 

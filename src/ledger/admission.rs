@@ -28,6 +28,8 @@ struct Pending {
     body_hash: Hash,
     place: Point,
     receipt: Receipt,
+    /// The orders that the event names.
+    targets: Vec<String>,
 }
 
 /// The block that is being made, and what is known of orders.
@@ -105,6 +107,7 @@ impl Admission {
                 place: pending.place,
                 key: pending.key,
             },
+            targets: &pending.targets,
         })
     }
 
@@ -274,7 +277,16 @@ impl Admission {
         known.push(event.key, place, leaf_hash);
         let receipt = Receipt { offset, revision, recorded_at_ns: recorded_at, leaf_hash };
         let (key, body_hash) = (event.key, event.body_hash);
-        self.pending.push(Pending { order, correlation_id, key, body, body_hash, place, receipt });
+        self.pending.push(Pending {
+            order,
+            correlation_id,
+            key,
+            body,
+            body_hash,
+            place,
+            receipt,
+            targets: event.targets.clone(),
+        });
         receipt
     }
 }

@@ -82,6 +82,8 @@ pub(super) struct PreparedEvent {
     pub(super) order: usize,
     pub(super) key: EventKey,
     pub(super) body_hash: Hash,
+    /// The orders that it names; none for nearly every event.
+    pub(super) targets: Vec<String>,
     /// Place of an earlier event of this batch that is the same event.
     pub(super) same_as: Option<usize>,
 }
@@ -108,7 +110,8 @@ impl Prepared {
             let body_hash = body_hash(event.body());
             log_len += usize_from(entry_len(event.correlation_id().as_bytes(), event.body()));
             body_len += event.body().len();
-            events.push(PreparedEvent { event, order, key, body_hash, same_as: None });
+            let targets = crate::order::link_targets(&event);
+            events.push(PreparedEvent { event, order, key, body_hash, targets, same_as: None });
         }
         mark_repeated(&mut events)?;
         let expectations = batch

@@ -170,6 +170,16 @@ pub enum QueryError {
     /// A write has failed, and what was asked for may be in the log behind the head.
     #[error("not found, but a write has failed, and it may be there: {0}")]
     InDoubt(String),
+    /// The views do not go as far as the question needs, and did not come there in time.
+    #[error("the views go to offset {views} of {head}, and the answer needs {needed}")]
+    ViewsBehind {
+        /// The offset that the answer needs.
+        needed: u64,
+        /// The offset up to which the views have the log.
+        views: u64,
+        /// The head.
+        head: u64,
+    },
     /// The page token is not one that this ledger gave for this question.
     #[error("the page token does not belong to this request")]
     PageToken,
@@ -179,6 +189,20 @@ pub enum QueryError {
     /// The views cannot be read, or are damaged.
     #[error(transparent)]
     View(#[from] ViewError),
+}
+
+impl QueryError {
+    /// What the caller may conclude: whether asking again later can help.
+    #[must_use]
+    pub fn class(&self) -> FailureClass {
+        match self {
+            Self::ViewsBehind { .. } => FailureClass::NotWritten,
+            Self::InDoubt(_) => FailureClass::InDoubt,
+            Self::BeyondHead { .. } | Self::PageToken | Self::Log(_) | Self::View(_) => {
+                FailureClass::Refused
+            }
+        }
+    }
 }
 
 fn sentence(begin: &str, items: &[impl std::fmt::Display]) -> String {

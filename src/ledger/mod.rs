@@ -4,12 +4,17 @@
 mod admission;
 mod batch;
 mod error;
+mod find;
 mod known;
+mod links;
+mod list;
 mod open;
 mod query;
 mod queue;
 mod replay;
 mod verify;
+#[cfg(test)]
+mod views_tests;
 mod wait;
 mod writer;
 
@@ -23,10 +28,16 @@ use tokio::sync::{oneshot, watch};
 
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
+pub use links::FullHistory;
 pub use query::{AsOf, Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub use replay::{Chunk, Follow, Replay};
 pub use verify::{VerifyReport, VerifyStep, verify};
 pub use wait::Pending;
+
+pub use crate::view::SourceWatermark;
+pub(crate) use crate::view::{
+    FindPosition, FindQuery, FoundOrder, ListPosition, ListQuery, ListSort, OrderFilter,
+};
 
 use admission::LookedUp;
 use batch::Prepared;
@@ -38,7 +49,8 @@ use writer::{Command, Head, Submission};
 use crate::event::Violation;
 use crate::limits::Limits;
 use crate::log::{Disk, FileSystem, LogReader};
-use crate::view::{ViewError, Views};
+use crate::order::Policy;
+use crate::view::{Passes, ViewError, Views};
 
 /// How a ledger is opened.
 ///
@@ -57,6 +69,8 @@ pub struct Options {
     pub limits: Limits,
     /// Bytes of a log segment made from now on: 64 KiB to 4 GiB - 1.
     pub segment_bytes: u64,
+    /// What the rules for anomalies know about the house. The views are rebuilt when it changes.
+    pub policy: Policy,
     /// Where the files are.
     pub disk: Arc<dyn Disk>,
 }
@@ -64,7 +78,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let segment_bytes = 64 * 1024 * 1024;
-        Self { limits: Limits::default(), segment_bytes, disk: Arc::new(FileSystem) }
+        let (limits, policy) = (Limits::default(), Policy::default());
+        Self { limits, segment_bytes, policy, disk: Arc::new(FileSystem) }
     }
 }
 
@@ -77,8 +92,10 @@ pub struct Ledger {
     queue: Arc<Queue>,
     head: watch::Receiver<Head>,
     views: Arc<Views>,
+    passes: Passes,
     reader: LogReader,
     limits: Limits,
+    policy: Policy,
     block_len_max: usize,
     id: String,
     _lock: Box<dyn fmt::Debug + Send + Sync>,

@@ -17,9 +17,9 @@ use super::{Ledger, Options};
 use crate::event::to_hex;
 use crate::limits::Limits;
 use crate::log::{
-    Disk, LogError, LogFolder, LogReader, Point, is_segment_name, read_file, write_file,
+    Disk, LogError, LogFolder, LogReader, LogWriter, Point, is_segment_name, read_file, write_file,
 };
-use crate::view::{Indexer, Views};
+use crate::view::{Indexer, Origin, Views};
 
 const FORMAT: &str = "order-ledger format 1\n";
 
@@ -40,7 +40,7 @@ const ID_BYTES_LIMIT: usize = 65_535;
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 
 pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError> {
-    let Options { disk, limits, segment_bytes } = options;
+    let Options { disk, limits, segment_bytes, policy } = options;
     check_options(&limits, segment_bytes)?;
     let io = |error| LogError::io(folder, error);
     disk.create_dir(folder).map_err(io)?;
@@ -54,23 +54,16 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
         segment_bytes,
     )?;
     let reader = log.reader();
-    let (views, checkpoint) =
-        Views::open(disk, folder.join(Place::VIEWS_FILE), reader.clone(), ledger_id)?;
-    let mut view_error = None;
-    let log = log.recover(checkpoint.end, |placed| {
-        if view_error.is_none() {
-            view_error = views.recovered(&placed).err();
-        }
-    })?;
-    if let Some(error) = view_error {
-        return Err(error.into());
-    }
-    views.recovered_to(log.end());
+    let path = folder.join(Place::VIEWS_FILE);
+    let origin = Origin { disk, path, reader: reader.clone(), ledger_id };
+    let (views, checkpoint) = Views::open(origin, policy.clone())?;
+    let views = Arc::new(views);
+    let log = recover(log, &views, checkpoint.end)?;
     let head =
         Head { point: log.end(), recorded_at: last_recorded_at(&reader, &views, log.end())? };
-    let views = Arc::new(views);
     let start = |error| OpenError::Log(LogError::io(folder, error));
     let indexer = Indexer::start(Arc::clone(&views)).map_err(start)?;
+    let passes = indexer.passes();
     let block_len_max = log.block_len_max();
     let (sender, receiver) = watch::channel(head);
     let (commands, incoming) = channel();
@@ -98,12 +91,33 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
         queue,
         head: receiver,
         views,
+        passes,
         reader,
         limits,
+        policy,
         block_len_max,
         id: to_hex(&ledger_id),
         _lock: lock,
     })
+}
+
+/// Recovers the log behind what the views have, into their tail.
+fn recover(log: LogFolder, views: &Arc<Views>, from: Point) -> Result<LogWriter, OpenError> {
+    let mut view_error = None;
+    let log = log.recover(from, |placed| {
+        if view_error.is_none() {
+            view_error = views.recovered(&placed).err();
+        }
+    });
+    // Nothing may go on behind a ledger that could not be opened.
+    let end = log.as_ref().map(LogWriter::end).unwrap_or_default();
+    let settled = views.recovered_to(end);
+    let log = log?;
+    if let Some(error) = view_error {
+        return Err(error.into());
+    }
+    settled?;
+    Ok(log)
 }
 
 fn check_options(limits: &Limits, segment_bytes: u64) -> Result<(), OpenError> {

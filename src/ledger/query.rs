@@ -1,6 +1,7 @@
 //! Questions about one order, answered at one basis. Does not know pages of a wire format.
 
 use super::error::QueryError;
+use super::links::FullHistory;
 use super::replay::CHUNK_LEN;
 use super::wait::block_on;
 use super::writer::{Command, Head};
@@ -8,7 +9,8 @@ use super::{Ledger, Receipt};
 use crate::event::{Event, RecordedEvent};
 use crate::log::{Point, order_hash};
 use crate::num::u64_from;
-use crate::order::{OrderSummary, fold};
+use crate::order::{History, effects, fold};
+use crate::proto;
 use crate::view::event_key;
 use tokio::sync::oneshot;
 
@@ -71,15 +73,17 @@ pub struct TimelineRow {
     /// By how many nanoseconds it occurred before an event of this order that the ledger took
     /// earlier; 0 where it came in order.
     pub late_ns: u64,
+    /// What the event changed, in sentences for people. Empty: nothing.
+    pub effects: Vec<String>,
+    /// The order in whose history the event stands, where that is a linked one.
+    pub linked_from: Option<String>,
 }
 
 /// An order at a basis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
-    /// What its events say.
-    pub summary: OrderSummary,
-    /// The number of its events at the basis; 0 for an unknown order.
-    pub revision: u64,
+    /// Its state.
+    pub state: proto::Order,
     /// The head that the answer reflects.
     pub basis: u64,
 }
@@ -115,19 +119,21 @@ impl Ledger {
     /// # Errors
     /// [`QueryError::BeyondHead`], and where log or views cannot be read.
     pub fn get_timeline(&self, query: &TimelineQuery) -> Result<Timeline, QueryError> {
-        self.timeline_of(query, &self.locate(&query.correlation_id, query.as_of)?)
-    }
-
-    /// The timeline of an order that was located.
-    pub(crate) fn timeline_of(
-        &self,
-        query: &TimelineQuery,
-        located: &Located,
-    ) -> Result<Timeline, QueryError> {
-        let recorded = self.read(&query.correlation_id, located)?;
-        let (revision, basis) = (u64_from(recorded.len()), located.basis);
-        let mut rows = with_lateness(recorded);
+        let correlation_id = &*query.correlation_id;
+        let all = AsOf { occurred_at_ns: None, ..query.as_of };
+        let full = self.history(correlation_id, all)?;
+        let FullHistory { own_revision: revision, mut events, incoming, basis } = full;
+        events.sort_by_key(|recorded| recorded.offset);
+        let mut rows = with_lateness(events.clone());
         rows.retain(|row| query.as_of.includes(&row.recorded));
+        events.retain(|recorded| query.as_of.includes(recorded));
+        let history = History { correlation_id, events: &events, incoming: &incoming };
+        let mut effects = effects(&history, &self.policy);
+        for row in &mut rows {
+            row.effects = effects.remove(&row.recorded.offset).unwrap_or_default();
+            let order = row.recorded.event.correlation_id();
+            row.linked_from = (order != correlation_id).then(|| order.to_owned());
+        }
         rows.sort_by_key(|row| (row.recorded.timeline_ns(), row.recorded.offset));
         let total = rows.len();
         rows.drain(..query.skip.min(total));
@@ -144,11 +150,11 @@ impl Ledger {
     /// # Errors
     /// [`QueryError::BeyondHead`], and where log or views cannot be read.
     pub fn get_order(&self, correlation_id: &str, as_of: AsOf) -> Result<Order, QueryError> {
-        let located = self.locate(correlation_id, as_of)?;
-        let mut recorded = self.read(correlation_id, &located)?;
-        let (revision, basis) = (u64_from(recorded.len()), located.basis);
-        recorded.retain(|recorded| as_of.includes(recorded));
-        Ok(Order { summary: fold(recorded), revision, basis })
+        let full = self.history(correlation_id, as_of)?;
+        let FullHistory { own_revision: revision, events, incoming, basis } = full;
+        let history = History { correlation_id, events: &events, incoming: &incoming };
+        let state = proto::Order { revision, ..fold(&history, &self.policy) };
+        Ok(Order { state, basis })
     }
 
     /// Whether an event is in the ledger: its receipt, and the basis of this answer. Waits for what
@@ -275,7 +281,7 @@ impl Ledger {
         }
     }
 
-    fn basis(&self, as_of: AsOf) -> Result<u64, QueryError> {
+    pub(super) fn basis(&self, as_of: AsOf) -> Result<u64, QueryError> {
         let Head { point, .. } = self.head_now();
         let mut basis = point.offset;
         if let Some(offset) = as_of.offset {
@@ -292,7 +298,14 @@ impl Ledger {
 
     /// Looks up where the entries of an order stand.
     pub(crate) fn locate(&self, correlation_id: &str, as_of: AsOf) -> Result<Located, QueryError> {
-        let basis = self.basis(as_of)?;
+        self.locate_at(correlation_id, self.basis(as_of)?)
+    }
+
+    pub(super) fn locate_at(
+        &self,
+        correlation_id: &str,
+        basis: u64,
+    ) -> Result<Located, QueryError> {
         let order = order_hash(correlation_id.as_bytes());
         let entries = self.views.order(&order, correlation_id.as_bytes(), basis)?;
         let places = entries.iter().map(|indexed| indexed.place).collect();
@@ -300,7 +313,7 @@ impl Ledger {
     }
 
     /// Reads the entries of an order, by revision.
-    fn read(
+    pub(super) fn read(
         &self,
         correlation_id: &str,
         located: &Located,
@@ -321,7 +334,7 @@ pub(crate) struct Located {
 }
 
 impl AsOf {
-    fn includes(&self, recorded: &RecordedEvent) -> bool {
+    pub(super) fn includes(&self, recorded: &RecordedEvent) -> bool {
         self.occurred_at_ns.is_none_or(|latest| recorded.timeline_ns() <= latest)
     }
 }
@@ -338,7 +351,7 @@ fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
                 _ => 0,
             };
             newest = newest.max(occurred_at);
-            TimelineRow { recorded, late_ns }
+            TimelineRow { recorded, late_ns, effects: Vec::new(), linked_from: None }
         })
         .collect()
 }

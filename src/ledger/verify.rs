@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::limits::Limits;
 use crate::log::{Defect, Disk, FileSystem, Hash, LogFolder, NO_PREVIOUS, Placed, Point};
 use crate::num::u64_from;
-use crate::view::{OrderMap, ViewError, Views, event_key};
+use crate::view::{OrderMap, Origin, Tally, ViewError, Views, event_key};
 
 /// Defects that are listed.
 const DEFECTS_MAX: usize = 100;
@@ -45,7 +45,7 @@ pub struct VerifyStep {
 }
 
 /// Checks the ledger in a folder: CRCs, offsets, revisions, `previous`, event rules, and that the
-/// views have each order's entries and nothing else.
+/// views have each order's entries, status and references, and nothing else.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,7 +77,10 @@ pub fn verify(folder: &Path, progress: impl FnMut(VerifyStep)) -> Result<VerifyR
     };
     let views_path = folder.join(Place::VIEWS_FILE);
     let views = match disk.open(&views_path) {
-        Ok(_) => Some(Views::inspect(Arc::clone(&disk), views_path, log.reader(), ledger_id)),
+        Ok(_) => {
+            let (disk, reader) = (Arc::clone(&disk), log.reader());
+            Some(Views::inspect(Origin { disk, path: views_path, reader, ledger_id }))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(crate::log::LogError::io(&views_path, error).into()),
     };
@@ -204,16 +207,30 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
             self.defect(what);
         }
         let (what, total) = ("orders in the views", u64_from(self.orders.len()));
-        let mut defects = Vec::new();
+        let (mut defects, mut tally) = (Vec::new(), Tally::default());
         for (index, (order, walked)) in self.orders.iter().enumerate() {
             if index.is_multiple_of(1024) {
                 (self.progress)(VerifyStep { what, done: u64_from(index), total });
             }
             let name = String::from_utf8_lossy(&walked.correlation_id).into_owned();
             match check_order(&views, order, walked) {
-                Ok(true) => {}
+                Ok(true) if walked.in_views == 0 => {}
+                Ok(true) => match views.differences(&name, &mut tally) {
+                    Ok(found) if found.is_empty() => {}
+                    Ok(found) => {
+                        let found = found.join(", ");
+                        defects.push(format!("views.redb: order {name}: {found}"));
+                    }
+                    Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
+                },
                 Ok(false) => defects.push(format!("views.redb: order {name} differs from the log")),
                 Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
+            }
+        }
+        if defects.is_empty() {
+            match views.tally_differences(&tally) {
+                Ok(found) => defects.extend(found.iter().map(|one| format!("views.redb: {one}"))),
+                Err(error) => defects.push(format!("views.redb: {error}")),
             }
         }
         for defect in defects {

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{PASS_ENTRIES, Views};
 
@@ -44,6 +44,11 @@ impl Indexer {
         Ok(Self { shared, thread: Some(thread) })
     }
 
+    /// Lets others ask for passes.
+    pub(crate) fn passes(&self) -> Passes {
+        Passes { shared: Arc::clone(&self.shared) }
+    }
+
     /// Says that the current generation has so many entries.
     pub(crate) fn grown(&self, entry_count: usize) {
         if entry_count >= PASS_ENTRIES {
@@ -69,6 +74,42 @@ impl Indexer {
             state.due = true;
             self.shared.changed.notify_all();
             state = self.shared.wait(state, RETRY_AFTER);
+        }
+    }
+}
+
+/// Asks for passes, from any thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Passes {
+    shared: Arc<Shared>,
+}
+
+impl Passes {
+    /// Asks for a pass now, where the views do not go up to `offset`; whether they do.
+    pub(crate) fn ask(&self, offset: u64) -> bool {
+        if *self.shared.views.reached().borrow() >= offset {
+            return true;
+        }
+        self.shared.state().due = true;
+        self.shared.changed.notify_all();
+        false
+    }
+
+    /// Waits until the views go up to `offset`, at most so long; whether they do.
+    pub(crate) fn wait(&self, offset: u64, most: Duration) -> bool {
+        let begin = Instant::now();
+        let mut state = self.shared.state();
+        loop {
+            if *self.shared.views.reached().borrow() >= offset {
+                return true;
+            }
+            let left = most.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            state.due = true;
+            self.shared.changed.notify_all();
+            state = self.shared.wait(state, left.min(RETRY_AFTER));
         }
     }
 }

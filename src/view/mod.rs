@@ -1,27 +1,62 @@
 //! Views: what is derived from the log, in redb, with the tail in front of it.
 //! Does not know who appends or asks; it can always be deleted and rebuilt.
 
+mod ask;
+mod cache;
+mod changes;
+mod compare;
+#[cfg(test)]
+mod dump;
+mod failure;
+mod find;
 mod indexer;
+mod key;
+mod linked;
+mod list;
+mod pass;
 mod row;
+mod snapshot;
 mod storage;
 mod tables;
 mod tail;
+mod walk;
+mod write;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::log::{Disk, EntryRef, Hash, LogError, LogReader, Placed, Point};
+use tokio::sync::watch;
 
-pub(crate) use indexer::Indexer;
+use crate::event::Event;
+use crate::log::{Disk, Hash, LogError, LogReader, Placed, Point};
+use crate::order::{Policy, link_targets};
+
+pub use ask::SourceWatermark;
+pub(crate) use ask::{
+    FindPosition, FindQuery, FoundOrder, FoundOrders, ListPosition, ListQuery, ListSort,
+    OrderFilter, OrderList,
+};
+use cache::Cache;
+pub(crate) use compare::Tally;
+use failure::guarded;
+pub(crate) use indexer::{Indexer, Passes};
+pub(crate) use linked::{histories_of, said_about, targets_of};
+use pass::Pass;
+use snapshot::Snapshot;
 pub(crate) use tables::Checkpoint;
 use tables::Tables;
-use tail::mark_of;
 pub(crate) use tail::{Indexed, Mark, OrderMap, Tail, TailEntry};
+use tail::{TailOrder, mark_of};
 
 /// Entries of a generation that is due to go into the views.
 const PASS_ENTRIES: usize = 65_536;
+/// The same while the log is recovered: an order is folded once in a generation, so larger ones
+/// fold less.
+const RECOVERY_PASS_ENTRIES: usize = 262_144;
 
 /// Which event of its order an event is: the first half of SHA-256(length of source, source,
 /// `event_id`). Two events of one order with equal keys have equal source and id.
@@ -53,6 +88,9 @@ pub enum ViewError {
         /// Up to where the views go.
         offset: u64,
     },
+    /// The views were made with another policy.
+    #[error("the policy has changed since the views were made")]
+    Policy,
     /// The file cannot be read or written.
     #[error("views.redb: {0}")]
     Io(String),
@@ -75,42 +113,59 @@ pub(crate) struct Views {
     reader: LogReader,
     disk: Arc<dyn Disk>,
     path: PathBuf,
+    policy: Policy,
+    cache: Mutex<Cache>,
+    /// The pass that runs while the log is recovered.
+    recovering: Mutex<Option<JoinHandle<Result<(), ViewError>>>>,
+    /// The offset up to which the views have the log.
+    reached: watch::Sender<u64>,
+}
+
+/// Where views are kept, and of what they are made.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) path: PathBuf,
+    pub(crate) reader: LogReader,
+    pub(crate) ledger_id: [u8; 16],
 }
 
 impl Views {
     /// Opens the views, or creates empty ones where they are missing, of another version, damaged,
-    /// or not of this log; answers the checkpoint that they stand at.
-    pub(crate) fn open(
-        disk: Arc<dyn Disk>,
-        path: PathBuf,
-        reader: LogReader,
-        ledger_id: [u8; 16],
-    ) -> Result<(Self, Checkpoint), ViewError> {
-        let (tables, checkpoint) = match open_tables(&*disk, &path, (&reader, ledger_id)) {
+    /// not of this log, or made with another policy; answers the checkpoint that they stand at.
+    pub(crate) fn open(origin: Origin, policy: Policy) -> Result<(Self, Checkpoint), ViewError> {
+        let text = policy_text(&policy);
+        let found = open_tables(&origin).and_then(|(tables, checkpoint)| {
+            if tables.policy()? == text { Ok((tables, checkpoint)) } else { Err(ViewError::Policy) }
+        });
+        let (tables, checkpoint) = match found {
             Ok(found) => found,
             Err(reason) => {
                 if matches!(reason, ViewError::LogDiffers { .. }) {
                     tracing::error!(%reason, "rebuilding the views from the log as it is");
-                } else if !reader.segments().is_empty() {
+                } else if !origin.reader.segments().is_empty() {
                     tracing::warn!(%reason, "rebuilding the views from the log");
                 }
-                let tables = Tables::create(&*disk, &path)?;
-                (tables, Checkpoint::empty(ledger_id))
+                let tables = Tables::create(&*origin.disk, &origin.path, &text)?;
+                (tables, Checkpoint::empty(origin.ledger_id))
             }
         };
-        let tail = Tail::default();
-        Ok((Self { tables, tail, reader, disk, path }, checkpoint))
+        Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
     }
 
-    /// Opens views that are there, to look at them.
-    pub(crate) fn inspect(
-        disk: Arc<dyn Disk>,
-        path: PathBuf,
-        reader: LogReader,
-        ledger_id: [u8; 16],
-    ) -> Result<(Self, Checkpoint), ViewError> {
-        let (tables, checkpoint) = open_tables(&*disk, &path, (&reader, ledger_id))?;
-        Ok((Self { tables, tail: Tail::default(), reader, disk, path }, checkpoint))
+    /// Opens views that are there, with the policy that they were made with, to look at them.
+    pub(crate) fn inspect(origin: Origin) -> Result<(Self, Checkpoint), ViewError> {
+        let (tables, checkpoint) = open_tables(&origin)?;
+        let policy = serde_json::from_slice(&tables.policy()?)
+            .map_err(|error| ViewError::Damaged(format!("the policy: {error}")))?;
+        Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
+    }
+
+    fn of(origin: Origin, tables: Tables, (policy, checkpoint): (Policy, Checkpoint)) -> Self {
+        let Origin { disk, path, reader, .. } = origin;
+        let reached = watch::Sender::new(checkpoint.end.offset);
+        let (tail, cache, recovering) = (Tail::default(), Mutex::default(), Mutex::default());
+        Self { tables, tail, reader, disk, path, policy, cache, recovering, reached }
     }
 
     pub(crate) fn log(&self) -> &LogReader {
@@ -121,10 +176,13 @@ impl Views {
         &self.tail
     }
 
-    /// Takes an entry while the log is recovered; writes a full generation out.
-    pub(crate) fn recovered(&self, placed: &Placed<'_>) -> Result<(), ViewError> {
+    /// Takes an entry while the log is recovered; has a full generation written behind it.
+    pub(crate) fn recovered(self: &Arc<Self>, placed: &Placed<'_>) -> Result<(), ViewError> {
         let entry = &placed.entry;
-        let (order, key) = identity(entry);
+        let event = Event::stored(entry.body.to_vec().into());
+        let order = crate::log::order_hash(entry.correlation_id);
+        let key = event_key(event.source(), event.event_id());
+        let targets = link_targets(&event);
         let indexed = Indexed {
             revision: entry.revision,
             place: Point { offset: entry.offset, position: placed.position },
@@ -132,18 +190,34 @@ impl Views {
         };
         if let Some(mark) = mark_of(placed) {
             // Only between blocks: a checkpoint is a place where a reader can start.
-            if self.tail.publish(mark, mark.point, std::iter::empty()) >= PASS_ENTRIES {
-                self.pass()?;
+            if self.tail.publish(mark, mark.point, std::iter::empty()) >= RECOVERY_PASS_ENTRIES {
+                self.settle()?;
+                self.tail.seal();
+                let views = Arc::clone(self);
+                let pass = std::thread::spawn(move || views.pass_sealed());
+                *self.recovering() = Some(pass);
             }
         }
-        let entry = TailEntry { order: &order, correlation_id: entry.correlation_id, indexed };
-        self.tail.extend(entry);
+        let (order, correlation_id) = (&order, entry.correlation_id);
+        self.tail.extend(TailEntry { order, correlation_id, indexed, targets: &targets });
         Ok(())
     }
 
-    /// Says where the recovered log ends.
-    pub(crate) fn recovered_to(&self, end: Point) {
+    /// Says where the recovered log ends, when what was found is written as far as it will be.
+    pub(crate) fn recovered_to(&self, end: Point) -> Result<(), ViewError> {
         self.tail.set_end(end);
+        self.settle()
+    }
+
+    fn recovering(&self) -> MutexGuard<'_, Option<JoinHandle<Result<(), ViewError>>>> {
+        self.recovering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the pass of the generation before.
+    fn settle(&self) -> Result<(), ViewError> {
+        let pass = self.recovering().take();
+        let panicked = |_| Err(ViewError::Damaged("a pass panicked".to_owned()));
+        pass.map_or(Ok(()), |pass| pass.join().unwrap_or_else(panicked))
     }
 
     /// The entries of an order below `head`, by revision.
@@ -207,12 +281,65 @@ impl Views {
 
     /// Writes all of the current generation into the views, durably.
     pub(crate) fn pass(&self) -> Result<(), ViewError> {
+        self.tail.seal();
+        self.pass_sealed()
+    }
+
+    fn pass_sealed(&self) -> Result<(), ViewError> {
         let sealed = self.tail.seal();
         if sealed.entry_count > 0 {
-            self.tables.write(&sealed, &self.reader)?;
+            let pass = Pass { tables: &self.tables, log: &self.reader, policy: &self.policy };
+            let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            // A fold that panics is like a page that does: the views stand still and say so.
+            let passed = guarded(|| Ok(pass.run(&sealed, &mut cache)?));
+            if passed.is_err() {
+                *cache = Cache::default();
+            }
+            passed?;
         }
         self.tail.drop_sealed();
+        self.reached.send_if_modified(|reached| {
+            let before = std::mem::replace(reached, sealed.end.offset.max(*reached));
+            before < *reached
+        });
         Ok(())
+    }
+
+    /// The offset up to which the views have the log, to be watched.
+    pub(crate) fn reached(&self) -> watch::Receiver<u64> {
+        self.reached.subscribe()
+    }
+
+    /// Answers a list; `updated_from` is the offset that its `updated_since_ns` stands for.
+    pub(crate) fn list(
+        &self,
+        query: &ListQuery,
+        updated_from: Option<u64>,
+    ) -> Result<OrderList, ViewError> {
+        self.tables.with(|database| list::list(database, query, updated_from))
+    }
+
+    /// Answers a look-up.
+    pub(crate) fn find(&self, query: &FindQuery) -> Result<FoundOrders, ViewError> {
+        self.tables.with(|database| find::find(database, query))
+    }
+
+    /// Every source, and the offset up to which that is known.
+    pub(crate) fn sources(&self) -> Result<(Vec<SourceWatermark>, u64), ViewError> {
+        self.tables.with(find::sources)
+    }
+
+    /// The orders that may say something about an order, by events below `head`; not all do.
+    pub(crate) fn candidates(
+        &self,
+        (order, id): (&Hash, &str),
+        head: u64,
+    ) -> Result<BTreeSet<String>, ViewError> {
+        // The tail first, as everywhere.
+        let tail = self.tail.candidates(order, head);
+        let mut found = self.tables.with(|database| Snapshot::open(database)?.candidates(id))?;
+        found.extend(tail);
+        Ok(found)
     }
 
     /// Opens the file again after a failed write, which redb does not recover from by itself.
@@ -239,23 +366,23 @@ fn joined(
 }
 
 /// Opens the tables, and answers a checkpoint that the log agrees with.
-fn open_tables(
-    disk: &dyn Disk,
-    path: &Path,
-    (reader, ledger_id): (&LogReader, [u8; 16]),
-) -> Result<(Tables, Checkpoint), ViewError> {
-    let tables = Tables::open(disk, path)?;
+fn open_tables(origin: &Origin) -> Result<(Tables, Checkpoint), ViewError> {
+    let tables = Tables::open(&*origin.disk, &origin.path)?;
     match tables.checkpoint()? {
-        Some(checkpoint) if checkpoint.ledger_id == ledger_id => {
-            checkpoint.check(reader)?;
+        Some(checkpoint) if checkpoint.ledger_id == origin.ledger_id => {
+            checkpoint.check(&origin.reader)?;
             Ok((tables, checkpoint))
         }
         _ => Err(ViewError::Damaged("no checkpoint of this ledger".into())),
     }
 }
 
-/// The hash of an entry's order, and the key of its event.
-fn identity(entry: &EntryRef<'_>) -> (Hash, EventKey) {
-    let event = crate::event::Event::stored(entry.body.to_vec().into());
-    (crate::log::order_hash(entry.correlation_id), event_key(event.source(), event.event_id()))
+/// A policy as the views keep it.
+fn policy_text(policy: &Policy) -> Vec<u8> {
+    // A policy is made of texts and numbers; a failure would read as another policy.
+    serde_json::to_vec(policy).unwrap_or_default()
+}
+
+fn first_offset(order: &TailOrder) -> u64 {
+    order.entries.first().map_or(0, |first| first.place.offset)
 }

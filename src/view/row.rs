@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The version of all rows. Views of another version are rebuilt, never migrated.
-pub(super) const ROW_VERSION: u8 = 1;
+pub(super) const ROW_VERSION: u8 = 2;
 
 /// A value that says it is larger is not decoded.
 const DECODED_LEN_MAX: usize = 256 * 1024 * 1024;

@@ -6,26 +6,52 @@
 //! | `orders` | correlation id | order number (dense, by first sight) and entry count |
 //! | `entries` | order number, first revision | places and keys of entries that came together |
 //! | `marks` | offset | position of a block, and when it was recorded |
+//! | `policy` | - | the policy that the rows of orders were derived with |
+//! | `status` | order number | correlation id, and where the order stands |
+//! | `carried` | order number | the references that its own events carry |
+//! | `by_update` | last change (newest first), order number | - |
+//! | `by_word` | dimension, word, since when, order number | - |
+//! | `facets` | kind, value, order number | - |
+//! | `references` | value, type, issuer, order number (last first) | - |
+//! | `links` | target, order number | an order that named the target once: a candidate |
+//! | `sources` | source | how far its news reach |
+//! | `counts` | beginning of keys of `by_word` or `facets` | how many orders |
+//!
+//! What changes with every event stands in rows by number, not in the keys that orders are found
+//! by: those change seldom, and they are the dear ones.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
+use super::failure::{Failure, guarded};
+use super::key::{UpdateKey, WordKey};
 use super::row::{DamagedRow, decode_row, encode_row};
 use super::storage::Storage;
-use super::tail::{Generation, Indexed, Mark, TailOrder};
+use super::tail::{Indexed, Mark};
 use super::{EventKey, ViewError};
 use crate::log::{Disk, FIRST_BLOCK_POSITION, Hash, LogReader, Point};
 use crate::num::u64_from;
 
-const CHECKPOINT: TableDefinition<'_, (), &[u8]> = TableDefinition::new("checkpoint");
-const ORDERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("orders");
-const ENTRIES: TableDefinition<'_, (u64, u64), &[u8]> = TableDefinition::new("entries");
-const MARKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("marks");
+type Table<K, V> = TableDefinition<'static, K, V>;
+type Bytes = &'static [u8];
+
+pub(super) const CHECKPOINT: Table<(), Bytes> = Table::new("checkpoint");
+pub(super) const POLICY: Table<(), Bytes> = Table::new("policy");
+pub(super) const ORDERS: Table<Bytes, Bytes> = Table::new("orders");
+pub(super) const ENTRIES: Table<(u64, u64), Bytes> = Table::new("entries");
+pub(super) const MARKS: Table<u64, Bytes> = Table::new("marks");
+pub(super) const STATUS: Table<u64, Bytes> = Table::new("status");
+pub(super) const CARRIED: Table<u64, Bytes> = Table::new("carried");
+pub(super) const BY_UPDATE: Table<&'static UpdateKey, ()> = Table::new("by_update");
+pub(super) const BY_WORD: Table<&'static WordKey, ()> = Table::new("by_word");
+pub(super) const FACETS: Table<Bytes, ()> = Table::new("facets");
+pub(super) const REFERENCES: Table<Bytes, ()> = Table::new("references");
+pub(super) const LINKS: Table<Bytes, Bytes> = Table::new("links");
+pub(super) const SOURCES: Table<Bytes, Bytes> = Table::new("sources");
+pub(super) const COUNTS: Table<Bytes, u64> = Table::new("counts");
 
 /// Pages that redb may keep in memory.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -37,8 +63,8 @@ pub(crate) struct Checkpoint {
     /// The point behind the last entry.
     pub(crate) end: Point,
     /// Place and leaf hash of the last entry; without meaning where there is none.
-    last: Point,
-    last_leaf: Hash,
+    pub(super) last: Point,
+    pub(super) last_leaf: Hash,
     pub(crate) order_count: u64,
 }
 
@@ -68,21 +94,21 @@ impl Checkpoint {
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct OrderRow {
-    number: u64,
-    entry_count: u64,
+pub(super) struct OrderRow {
+    pub(super) number: u64,
+    pub(super) entry_count: u64,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct EntryRow {
-    place: Point,
-    key: EventKey,
+pub(super) struct EntryRow {
+    pub(super) place: Point,
+    pub(super) key: EventKey,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct MarkRow {
-    position: u32,
-    recorded_at: u64,
+pub(super) struct MarkRow {
+    pub(super) position: u32,
+    pub(super) recorded_at: u64,
 }
 
 /// The open file.
@@ -99,7 +125,7 @@ impl Tables {
         Ok(tables)
     }
 
-    pub(super) fn create(disk: &dyn Disk, path: &Path) -> Result<Self, ViewError> {
+    pub(super) fn create(disk: &dyn Disk, path: &Path, policy: &[u8]) -> Result<Self, ViewError> {
         let io = |error: std::io::Error| ViewError::Io(error.to_string());
         let file = disk.create(path).map_err(io)?;
         path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder)).map_err(io)?;
@@ -112,6 +138,16 @@ impl Tables {
             transaction.open_table(ORDERS)?;
             transaction.open_table(ENTRIES)?;
             transaction.open_table(MARKS)?;
+            transaction.open_table(POLICY)?.insert((), &*encode_row(b"", &policy))?;
+            transaction.open_table(STATUS)?;
+            transaction.open_table(CARRIED)?;
+            transaction.open_table(BY_UPDATE)?;
+            transaction.open_table(BY_WORD)?;
+            transaction.open_table(FACETS)?;
+            transaction.open_table(REFERENCES)?;
+            transaction.open_table(LINKS)?;
+            transaction.open_table(SOURCES)?;
+            transaction.open_table(COUNTS)?;
             Ok(transaction.commit()?)
         })?;
         Ok(tables)
@@ -134,7 +170,10 @@ impl Tables {
         Ok(())
     }
 
-    fn with<T>(&self, run: impl FnOnce(&Database) -> Result<T, Failure>) -> Result<T, ViewError> {
+    pub(super) fn with<T>(
+        &self,
+        run: impl FnOnce(&Database) -> Result<T, Failure>,
+    ) -> Result<T, ViewError> {
         let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
         let database =
             slot.as_ref().ok_or_else(|| ViewError::Io("the file is not open".to_owned()))?;
@@ -146,6 +185,15 @@ impl Tables {
             let table = database.begin_read()?.open_table(CHECKPOINT)?;
             let row = table.get(())?;
             Ok(row.map(|row| decode_row(b"", row.value())).transpose()?)
+        })
+    }
+
+    /// The policy that the rows of orders were derived with, as it was given.
+    pub(super) fn policy(&self) -> Result<Vec<u8>, ViewError> {
+        self.with(|database| {
+            let table = database.begin_read()?.open_table(POLICY)?;
+            let row = table.get(())?;
+            Ok(row.map(|row| decode_row(b"", row.value())).transpose()?.unwrap_or_default())
         })
     }
 
@@ -185,41 +233,6 @@ impl Tables {
         let sound = guarded(|| Ok(database.check_integrity()?))?;
         if sound { Ok(()) } else { Err(ViewError::Damaged("pages do not match".into())) }
     }
-
-    /// Writes a generation, sorted by key, in one transaction.
-    pub(super) fn write(&self, sealed: &Generation, log: &LogReader) -> Result<(), ViewError> {
-        let last = sealed.last.unwrap_or_default();
-        let mut last_leaf = [0; 32];
-        log.entries(&[last], |entry| last_leaf = entry.leaf_hash())?;
-        // A commit that failed may have come through all the same.
-        let there = self.checkpoint()?.is_some_and(|before| before.end.offset >= sealed.end.offset);
-        if there {
-            return Ok(());
-        }
-        self.with(|database| {
-            let mut transaction = database.begin_write()?;
-            transaction.set_quick_repair(true);
-            {
-                let mut table = transaction.open_table(CHECKPOINT)?;
-                let row = table.get(())?;
-                let before: Option<Checkpoint> =
-                    row.map(|row| decode_row(b"", row.value())).transpose()?;
-                let before = before.unwrap_or_else(|| Checkpoint::empty(log.ledger_id()));
-                let order_count = write_orders(&transaction, sealed, before.order_count)?;
-                let end = sealed.end;
-                let checkpoint = Checkpoint { end, last, last_leaf, order_count, ..before };
-                table.insert((), &*encode_row(b"", &checkpoint))?;
-                let mut marks = transaction.open_table(MARKS)?;
-                for mark in &sealed.marks {
-                    let offset = mark.point.offset;
-                    let row =
-                        MarkRow { position: mark.point.position, recorded_at: mark.recorded_at };
-                    marks.insert(offset, &*encode_row(&offset.to_le_bytes(), &row))?;
-                }
-            }
-            Ok(transaction.commit()?)
-        })
-    }
 }
 
 fn read_order(
@@ -231,6 +244,14 @@ fn read_order(
         return Ok(Vec::new());
     };
     let order: OrderRow = decode_row(correlation_id, row.value())?;
+    read_entries(entries, order)
+}
+
+/// All entries of an order.
+pub(super) fn read_entries(
+    entries: &ReadOnlyTable<(u64, u64), &'static [u8]>,
+    order: OrderRow,
+) -> Result<Vec<Indexed>, Failure> {
     let mut indexed = Vec::new();
     for row in entries.range((order.number, 0)..=(order.number, u64::MAX))? {
         let (key, value) = row?;
@@ -245,51 +266,8 @@ fn read_order(
     if u64_from(indexed.len()) == order.entry_count { Ok(indexed) } else { Err(DamagedRow)? }
 }
 
-/// Writes orders and entries of a generation; the number of orders then.
-fn write_orders(
-    transaction: &redb::WriteTransaction,
-    sealed: &Generation,
-    mut order_count: u64,
-) -> Result<u64, Failure> {
-    let mut by_first_sight: Vec<&TailOrder> = sealed.orders.values().collect();
-    by_first_sight.sort_unstable_by_key(|order| first_offset(order));
-    let mut table = transaction.open_table(ORDERS)?;
-    let mut numbered = Vec::with_capacity(by_first_sight.len());
-    for order in by_first_sight {
-        let known = table.get(&*order.correlation_id)?;
-        let known: Option<OrderRow> =
-            known.map(|row| decode_row(&order.correlation_id, row.value())).transpose()?;
-        let row = known.unwrap_or_else(|| {
-            order_count += 1;
-            OrderRow { number: order_count - 1, entry_count: 0 }
-        });
-        let entry_count = row.entry_count + u64_from(order.entries.len());
-        numbered.push((order, OrderRow { entry_count, ..row }));
-    }
-    numbered.sort_unstable_by_key(|(order, _)| &order.correlation_id);
-    for (order, row) in &numbered {
-        let id = &*order.correlation_id;
-        table.insert(id, &*encode_row(id, row))?;
-    }
-    numbered.sort_unstable_by_key(|(_, row)| row.number);
-    let mut table = transaction.open_table(ENTRIES)?;
-    for (order, row) in numbered {
-        let rows: Vec<EntryRow> = order
-            .entries
-            .iter()
-            .map(|indexed| EntryRow { place: indexed.place, key: indexed.key })
-            .collect();
-        let key = (row.number, order.entries.first().map_or(0, |first| first.revision));
-        table.insert(key, &*encode_row(&entry_key(key), &rows))?;
-    }
-    Ok(order_count)
-}
-
-fn first_offset(order: &TailOrder) -> u64 {
-    order.entries.first().map_or(0, |first| first.place.offset)
-}
-
-fn entry_key((number, revision): (u64, u64)) -> [u8; 16] {
+/// The key of a row of entries as its checksum takes it.
+pub(super) fn entry_key((number, revision): (u64, u64)) -> [u8; 16] {
     let mut key = [0; 16];
     let (high, low) = key.split_at_mut(8);
     high.copy_from_slice(&number.to_le_bytes());
@@ -313,50 +291,4 @@ fn close(slot: &mut Option<Database>) {
     if let Err(error) = closed {
         tracing::warn!(%error, "the views could not be closed");
     }
-}
-
-/// What redb or a row said.
-enum Failure {
-    Row(DamagedRow),
-    Database(Box<redb::Error>),
-}
-
-impl From<DamagedRow> for Failure {
-    fn from(damage: DamagedRow) -> Self {
-        Self::Row(damage)
-    }
-}
-
-impl<E: Into<redb::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Database(Box::new(error.into()))
-    }
-}
-
-impl From<Failure> for ViewError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Row(damage) => Self::Damaged(damage.to_string()),
-            Failure::Database(error) => {
-                if let redb::Error::Corrupted(what) = *error {
-                    Self::Damaged(what)
-                } else {
-                    Self::Io(error.to_string())
-                }
-            }
-        }
-    }
-}
-
-/// Runs against redb, which panics on some damaged pages: here that is damage like any other.
-fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, ViewError> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(done) => Ok(done?),
-        Err(panic) => Err(ViewError::Damaged(text_of(&*panic))),
-    }
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("redb panicked").to_owned()
 }

@@ -9,7 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::EventKey;
-use crate::log::{FIRST_BLOCK_POSITION, Hash, Placed, Point};
+use crate::log::{FIRST_BLOCK_POSITION, Hash, Placed, Point, order_hash};
 
 /// Log bytes between two marks.
 const MARK_DISTANCE: u32 = 64 * 1024;
@@ -57,10 +57,21 @@ pub(super) struct TailOrder {
     pub(super) entries: Vec<Indexed>,
 }
 
+/// An event that names another order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Naming {
+    pub(super) target: String,
+    /// The event's own order.
+    pub(super) correlation_id: String,
+    pub(super) offset: u64,
+}
+
 /// Entries that go into the views together.
 #[derive(Debug, Default)]
 pub(super) struct Generation {
     pub(super) orders: OrderMap<TailOrder>,
+    /// By the hash of the order that is named.
+    pub(super) namings: OrderMap<Vec<Naming>>,
     pub(super) marks: Vec<Mark>,
     pub(super) entry_count: usize,
     /// How many of the entries are the first of their order.
@@ -88,6 +99,8 @@ pub(crate) struct TailEntry<'a> {
     pub(crate) order: &'a Hash,
     pub(crate) correlation_id: &'a [u8],
     pub(crate) indexed: Indexed,
+    /// The orders that its event names; see [`crate::order::link_targets`].
+    pub(crate) targets: &'a [String],
 }
 
 impl Tail {
@@ -129,6 +142,16 @@ impl Tail {
             .filter(|indexed| indexed.place.offset < head)
             .copied()
             .collect()
+    }
+
+    /// The orders that named an order, by events that the tail has, below an offset.
+    pub(super) fn candidates(&self, target: &Hash, head: u64) -> Vec<String> {
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations.sealed.as_ref().and_then(|sealed| sealed.namings.get(target));
+        let current = generations.current.namings.get(target);
+        let namings = sealed.into_iter().chain(current).flatten();
+        let below = namings.filter(|naming| naming.offset < head);
+        below.map(|naming| naming.correlation_id.clone()).collect()
     }
 
     /// Whether the tail has entries of an order.
@@ -200,6 +223,14 @@ impl Generation {
             entries: Vec::new(),
         });
         order.entries.push(entry.indexed);
+        for target in entry.targets {
+            let naming = Naming {
+                target: target.clone(),
+                correlation_id: String::from_utf8_lossy(entry.correlation_id).into_owned(),
+                offset: entry.indexed.place.offset,
+            };
+            self.namings.entry(order_hash(target.as_bytes())).or_default().push(naming);
+        }
         self.entry_count += 1;
         self.new_order_count += u64::from(entry.indexed.revision == 0);
         self.last = Some(entry.indexed.place);

@@ -100,6 +100,7 @@ pub(crate) fn open_with(disk: &SimulatedDisk, limits: Limits) -> Result<Ledger, 
         limits,
         segment_bytes: u64::try_from(SEGMENT_LEN).unwrap(),
         disk: Arc::new(disk.clone()),
+        ..Options::default()
     };
     Ledger::open(SimulatedDisk::FOLDER, options)
 }

@@ -88,7 +88,7 @@ async fn load(server: &Server, orders: &Orders, events: u64, open: u64) {
 async fn opened(folder: &Path, how: &str, stored: u64, report: &mut Report) {
     let server = Server::of_ledger(folder);
     let mut client = LedgerServiceClient::new(connect(&server.url).await);
-    let head = client.get_head(GetHeadRequest {}).await.unwrap().into_inner().head;
+    let head = client.get_head(GetHeadRequest::default()).await.unwrap().into_inner().head;
     assert_eq!(head, stored, "every acknowledged event is there");
     let what = format!("{stored} events, {how}");
     report.add(Row::new("opening a ledger", server.opened_in.as_secs_f64(), "s").what(what));
