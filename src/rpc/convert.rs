@@ -8,8 +8,6 @@ use crate::event::{Event, RecordedEvent, Violation};
 use crate::ledger::{Appended, AsOf, Batch, Outcome, Receipt, check_expectation};
 use crate::limits::Limits;
 use crate::log::Hash;
-use crate::order::OrderSummary;
-use crate::proto;
 use crate::time::{ns_from_parts, signed, timestamp};
 
 /// A batch of a request, or all that is wrong with it.
@@ -113,51 +111,5 @@ pub(super) fn recorded_event(
         event: recorded.event.body().clone(),
         previous: hash(&|| recorded.previous),
         leaf_hash: hash(&|| recorded.leaf_hash()),
-    }
-}
-
-pub(super) fn order(correlation_id: String, revision: u64, summary: &OrderSummary) -> wire::Order {
-    let references = summary.references.iter().map(|known| wire::OrderReference {
-        reference: Some(reference(&known.reference)),
-        first_offset: known.first_offset,
-        last_offset: known.last_offset,
-    });
-    let types = summary.type_counts.iter();
-    let sources = summary.source_counts.iter();
-    wire::Order {
-        correlation_id,
-        revision,
-        event_count: summary.event_count,
-        first_event: summary.first_event.as_ref().map(event_summary),
-        last_event: summary.last_event.as_ref().map(event_summary),
-        references: references.collect(),
-        type_counts: types
-            .map(|(r#type, &count)| wire::EventTypeCount { r#type: r#type.clone(), count })
-            .collect(),
-        source_counts: sources
-            .map(|(source, &count)| wire::SourceCount { source: source.clone(), count })
-            .collect(),
-    }
-}
-
-fn reference(reference: &proto::Reference) -> wire::Reference {
-    wire::Reference {
-        r#type: reference.r#type.clone(),
-        issuer: reference.issuer.clone(),
-        value: reference.value.clone(),
-        role: reference.role.clone(),
-    }
-}
-
-fn event_summary(recorded: &RecordedEvent) -> wire::EventSummary {
-    let event = &recorded.event;
-    wire::EventSummary {
-        offset: recorded.offset,
-        revision: recorded.revision,
-        r#type: event.event_type().to_owned(),
-        source: event.source().to_owned(),
-        event_id: event.event_id().to_owned(),
-        occurred_at: event.occurred_at_ns().map(timestamp),
-        recorded_at: Some(timestamp(signed(recorded.recorded_at_ns))),
     }
 }

@@ -7,11 +7,13 @@ mod connection;
 mod convert;
 mod encode;
 mod explain;
+mod orders;
 mod query;
 mod replay;
 mod serve;
 mod service;
 mod status;
+mod stream_orders;
 pub(crate) mod wire;
 
 pub use client::LedgerServiceClient;

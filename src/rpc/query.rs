@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use tonic::{Code, Status};
 
-use super::convert::{as_of, order, receipt, recorded_event};
+use super::convert::{as_of, receipt, recorded_event};
 use super::status::{IntoStatus as _, invalid, status};
 use super::wire;
 use crate::event::Violation;
-use crate::ledger::{AsOf, FailureClass, Ledger, QueryError, Timeline, TimelineQuery};
+use crate::ledger::{
+    AsOf, FailureClass, Ledger, QueryError, SourceWatermark, Timeline, TimelineQuery,
+};
+use crate::order::differences;
 use crate::time::{signed, timestamp};
 
 /// How long a query waits for the head that it asks for.
@@ -73,11 +76,28 @@ pub(super) async fn get_order(
     let as_of = as_of(request.basis.as_ref(), request.as_of_occurred.as_ref())
         .map_err(|violations| invalid(&violations))?;
     reach(ledger, request.basis.as_ref()).await?;
+    let other = match &request.compare_with {
+        None => None,
+        Some(other) => {
+            let as_of = super::convert::as_of(other.basis.as_ref(), other.as_of_occurred.as_ref());
+            reach(ledger, other.basis.as_ref()).await?;
+            let within = |violation: Violation| violation.within("compare_with");
+            Some(as_of.map_err(|violations| {
+                invalid(&violations.into_iter().map(within).collect::<Vec<_>>())
+            })?)
+        }
+    };
     let id = request.correlation_id;
     blocking(ledger, move |ledger| {
         let found = ledger.get_order(&id, as_of)?;
-        let order = Some(order(id, found.revision, &found.summary));
-        Ok(wire::GetOrderResponse { order, basis: found.basis })
+        let compared = other.map(|other| ledger.get_order(&id, other)).transpose()?;
+        let differences = compared.as_ref().map(|one| differences(&one.state, &found.state));
+        Ok(wire::GetOrderResponse {
+            order: Some(found.state),
+            basis: found.basis,
+            differences: differences.unwrap_or_default(),
+            compared_basis: compared.map(|one| one.basis),
+        })
     })
     .await
 }
@@ -96,8 +116,12 @@ pub(super) async fn get_append_outcome(
     .await
 }
 
-pub(super) async fn get_head(ledger: &Arc<Ledger>) -> Result<wire::GetHeadResponse, Status> {
-    blocking(ledger, |ledger| {
+pub(super) async fn get_head(
+    ledger: &Arc<Ledger>,
+    include_sources: bool,
+) -> Result<wire::GetHeadResponse, Status> {
+    blocking(ledger, move |ledger| {
+        let sources = if include_sources { ledger.source_watermarks()?.0 } else { Vec::new() };
         let sizes = ledger.sizes()?;
         Ok(wire::GetHeadResponse {
             segment_count: sizes.segment_count,
@@ -108,6 +132,7 @@ pub(super) async fn get_head(ledger: &Arc<Ledger>) -> Result<wire::GetHeadRespon
             ledger_id: ledger.id().to_owned(),
             recorded_at: ledger.recorded_at_ns().map(|ns| timestamp(signed(ns))),
             order_count: ledger.order_count()?,
+            sources: sources.into_iter().map(watermark).collect(),
         })
     })
     .await
@@ -135,8 +160,10 @@ pub(super) async fn get_timeline(
     let located = ledger.locate(&query.correlation_id, query.as_of);
     let located = located.map_err(QueryError::into_status)?;
     let (located_count, include_hashes) = (located.places.len(), request.include_hashes);
+    let query =
+        TimelineQuery { as_of: AsOf { offset: Some(located.basis), ..query.as_of }, ..query };
     let answer = move |ledger: &Ledger| {
-        let timeline = ledger.timeline_of(&query, &located)?;
+        let timeline = ledger.get_timeline(&query)?;
         Ok(timeline_response(&timeline, page.after(&query, &timeline), include_hashes))
     };
     // A few entries are read in less time than another thread takes to wake.
@@ -144,6 +171,16 @@ pub(super) async fn get_timeline(
         return answer(ledger).map_err(QueryError::into_status);
     }
     blocking(ledger, answer).await
+}
+
+fn watermark(source: SourceWatermark) -> wire::SourceWatermark {
+    wire::SourceWatermark {
+        source: source.source,
+        event_count: source.event_count,
+        occurred_at: source.occurred_at_ns.map(timestamp),
+        recorded_at: Some(timestamp(signed(source.recorded_at_ns))),
+        offset: source.offset,
+    }
 }
 
 fn timeline_response(
@@ -154,6 +191,8 @@ fn timeline_response(
     let rows = timeline.rows.iter().map(|row| wire::TimelineRow {
         event: Some(recorded_event(&row.recorded, include_hashes)),
         late_by: (row.late_ns > 0).then(|| duration(row.late_ns)),
+        effects: row.effects.clone(),
+        linked_from: row.linked_from.clone().unwrap_or_default(),
     });
     wire::GetTimelineResponse {
         rows: rows.collect(),

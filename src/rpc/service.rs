@@ -7,7 +7,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::wire::ledger_service_server::LedgerService;
-use super::{append, query, replay, wire};
+use super::{append, orders, query, replay, stream_orders, wire};
 use crate::ledger::Ledger;
 
 /// Says to everything that runs that the server shuts down.
@@ -91,6 +91,30 @@ impl LedgerService for Service {
         query::get_timeline(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
+    async fn find_orders(
+        &self,
+        request: Request<wire::FindOrdersRequest>,
+    ) -> Result<Response<wire::FindOrdersResponse>, Status> {
+        orders::find_orders(&self.ledger, request.into_inner()).await.map(Response::new)
+    }
+
+    async fn list_orders(
+        &self,
+        request: Request<wire::ListOrdersRequest>,
+    ) -> Result<Response<wire::ListOrdersResponse>, Status> {
+        orders::list_orders(&self.ledger, request.into_inner()).await.map(Response::new)
+    }
+
+    type StreamOrdersStream = ReceiverStream<Result<wire::StreamOrdersResponse, Status>>;
+
+    async fn stream_orders(
+        &self,
+        request: Request<wire::StreamOrdersRequest>,
+    ) -> Result<Response<Self::StreamOrdersStream>, Status> {
+        let (request, shutdown) = (request.into_inner(), self.shutdown.clone());
+        stream_orders::stream_orders(&self.ledger, request, shutdown).await.map(Response::new)
+    }
+
     type ReplayStream = ReceiverStream<Result<wire::ReplayResponse, Status>>;
 
     async fn replay(
@@ -103,8 +127,8 @@ impl LedgerService for Service {
 
     async fn get_head(
         &self,
-        _request: Request<wire::GetHeadRequest>,
+        request: Request<wire::GetHeadRequest>,
     ) -> Result<Response<wire::GetHeadResponse>, Status> {
-        query::get_head(&self.ledger).await.map(Response::new)
+        query::get_head(&self.ledger, request.into_inner().include_sources).await.map(Response::new)
     }
 }

@@ -131,6 +131,12 @@ impl IntoStatus for QueryError {
                 FailureClass::InDoubt,
                 format!("{self}: ask again when the server was restarted, or retry the append"),
             ),
+            Self::ViewsBehind { .. } => status(
+                Code::Unavailable,
+                "VIEWS_BEHIND",
+                self.class(),
+                format!("{self}: ask again later"),
+            ),
             Self::PageToken => {
                 status(Code::InvalidArgument, "PAGE_TOKEN", refused, self.to_string())
             }

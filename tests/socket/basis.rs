@@ -128,6 +128,7 @@ async fn check(client: &mut Client, known: &[Known], order: &str, cut: Cut) {
         correlation_id: order.into(),
         basis: Some(cut.basis()),
         as_of_occurred: cut.occurred.map(time),
+        compare_with: None,
     };
     let found = client.get_order(request).await.unwrap().into_inner();
     let (order, basis) = (found.order.unwrap(), found.basis);
@@ -195,6 +196,7 @@ fn a_time_of_a_question_that_is_out_of_range_is_refused_by_its_path() {
             correlation_id: "a".into(),
             basis: Some(basis),
             as_of_occurred: Some(bad),
+            compare_with: None,
         };
         let refused = explained(&client.get_order(request).await.unwrap_err());
         assert_eq!((refused.code, &*refused.class), (Code::InvalidArgument, "refused"));

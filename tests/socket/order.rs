@@ -147,18 +147,18 @@ fn the_head_tells_entries_orders_and_which_ledger_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(folder.path()).await;
         let mut client = server.client().await;
-        let empty = client.get_head(GetHeadRequest {}).await.unwrap().into_inner();
+        let empty = client.get_head(GetHeadRequest::default()).await.unwrap().into_inner();
         assert_eq!((empty.head, empty.order_count, empty.recorded_at), (0, 0, None));
         assert_eq!(empty.ledger_id.len(), 32);
         assert!(empty.ledger_id.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let appended = append(&mut client, [event("a", 1), event("b", 1), event("a", 2)]).await;
-        let full = client.get_head(GetHeadRequest {}).await.unwrap().into_inner();
+        let full = client.get_head(GetHeadRequest::default()).await.unwrap().into_inner();
         assert_eq!((full.head, full.order_count), (3, 2));
         assert_eq!(full.recorded_at, receipts(&appended)[2].recorded_at);
         server.stop().await;
         let server = Server::start(folder.path()).await;
         let mut client = server.client().await;
-        let reopened = client.get_head(GetHeadRequest {}).await.unwrap().into_inner();
+        let reopened = client.get_head(GetHeadRequest::default()).await.unwrap().into_inner();
         let lasting =
             |head: GetHeadResponse| (head.head, head.order_count, head.recorded_at, head.ledger_id);
         assert_eq!(lasting(reopened), lasting(full));

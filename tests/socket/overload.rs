@@ -19,8 +19,12 @@ const OVERLOADED: (Code, &str, &str) = (Code::ResourceExhausted, "OVERLOADED", "
 const DISK_FULL: (Code, &str, &str) = (Code::ResourceExhausted, "DISK_FULL", "not_written");
 
 async fn start(folder: &std::path::Path, disk: &TestDisk, limits: Limits) -> Server {
-    let options =
-        Options { disk: std::sync::Arc::new(disk.clone()), limits, segment_bytes: 128 * 1024 };
+    let options = Options {
+        disk: std::sync::Arc::new(disk.clone()),
+        limits,
+        segment_bytes: 128 * 1024,
+        ..Options::default()
+    };
     Server::start_with(folder, options, ServeOptions::default()).await
 }
 

@@ -126,7 +126,7 @@ fn an_idle_connection_does_not_keep_the_server_and_learns_that_it_is_gone() {
         let begun = Instant::now();
         server.stop().await;
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        let gone = client.get_head(GetHeadRequest {}).await.unwrap_err();
+        let gone = client.get_head(GetHeadRequest::default()).await.unwrap_err();
         assert_eq!(gone.code(), Code::Unavailable);
         drop(silent);
     });

@@ -209,6 +209,6 @@ pub(crate) async fn refusal(client: &mut Client, request: AppendRequest) -> Expl
 
 /// The head, as the service says it.
 pub(crate) async fn head(client: &mut Client) -> u64 {
-    let answer = client.get_head(order_ledger::proto::GetHeadRequest {});
+    let answer = client.get_head(order_ledger::proto::GetHeadRequest::default());
     answer.await.unwrap().into_inner().head
 }
