@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&str; 8] = ["cli", "rpc", "ledger", "view", "log", "order", "event", "demo"];
 
 /// Crates that only one folder may name.
-const AT_HOME: [(&str, &str); 9] = [
+const AT_HOME: [(&str, &str); 10] = [
     ("redb", "view"),
     ("bincode", "view"),
     ("tonic", "rpc"),
@@ -23,6 +23,7 @@ const AT_HOME: [(&str, &str); 9] = [
     ("clap", "cli"),
     ("indicatif", "cli"),
     ("flate2", "cli"),
+    ("toml", "cli"),
 ];
 
 const FILE_LINES_MAX: usize = 500;

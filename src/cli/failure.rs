@@ -39,6 +39,14 @@ impl Failure {
         self
     }
 
+    /// A further line below the message.
+    pub(super) fn and(mut self, detail: String) -> Self {
+        if !self.message.is_empty() {
+            self.details.push(detail);
+        }
+        self
+    }
+
     /// Says on standard error what went wrong.
     pub(super) fn report(self) -> ExitCode {
         if !self.message.is_empty() {

@@ -4,17 +4,26 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod append;
+mod as_of;
 mod demo;
+mod diff;
 mod failure;
+mod find;
+mod grid;
 mod import;
 mod lines;
+mod list;
+mod order;
 mod output;
+mod policy;
+mod quantity;
 mod replay;
 mod serve;
 mod stats;
 mod target;
 mod timeline;
 mod verify;
+mod watch;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -39,10 +48,20 @@ enum Command {
     Import(import::Import),
     /// Append the events of an NDJSON file as one batch: all of them or nothing
     Append(append::Append),
+    /// Show where one order stands: status, lines, packages, what is in its way, and the proof
+    Order(order::OrderCommand),
+    /// Find orders by any number that they or their parts are known under
+    Find(find::Find),
+    /// List orders by status, what is in their way, warehouse, source, change and age
+    List(list::List),
+    /// Show what differs between two states of one order
+    Diff(diff::Diff),
     /// Show the events of one order by the time they occurred
     Timeline(timeline::Timeline),
     /// Write the log from an offset, and on request follow it
     Replay(replay::Replay),
+    /// Show each order that changed since an offset, and on request go on live
+    Watch(watch::Watch),
     /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
@@ -80,6 +99,11 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Serve(serve) => block_on(serve.run()),
         Command::Import(import) => block_on(import.run()),
         Command::Append(append) => block_on(append.run()),
+        Command::Order(order) => block_on(order.run()),
+        Command::Find(find) => block_on(find.run()),
+        Command::List(list) => block_on(list.run()),
+        Command::Diff(diff) => block_on(diff.run()),
+        Command::Watch(watch) => block_on(watch.run()),
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Stats(stats) => block_on(stats.run()),

@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use prost_types::Timestamp;
 use serde_json::{Value as Json, json};
 
-use crate::event::{event_to_json, to_hex};
+use crate::event::{event_to_json, message_to_json, to_hex};
 use crate::rpc::wire;
 use crate::time::rfc3339;
 
@@ -44,6 +44,26 @@ pub(super) fn print_table(out: &mut impl Write, table: &Table) -> io::Result<()>
     let table = table.to_string();
     let mut lines = table.lines().map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end());
     lines.try_for_each(|line| writeln!(out, "{line}"))
+}
+
+/// How many columns output may have: `COLUMNS` where it is set, else the width of the terminal.
+/// `None` where no terminal reads it.
+pub(super) fn width() -> Option<usize> {
+    let said = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    said.filter(|columns| *columns > 0).or_else(|| Table::new().width().map(usize::from))
+}
+
+/// Whether signs beyond ASCII can be shown, by the locale.
+pub(super) fn shows_unicode() -> bool {
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(said).unwrap_or_default();
+    let locale = locale.to_ascii_lowercase();
+    locale.contains("utf-8") || locale.contains("utf8")
+}
+
+/// Text without what would move the cursor or change the colours of a terminal.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }
 
 /// Whether a stream shows colours: a terminal, where `NO_COLOR` is not set.
@@ -97,6 +117,32 @@ pub(super) fn duration_text(ns: u64) -> String {
 /// RFC 3339 of a timestamp of the wire.
 pub(super) fn time_text(time: Option<&Timestamp>) -> String {
     time.map(|time| rfc3339(time, None)).unwrap_or_default()
+}
+
+/// RFC 3339 to the second, for tables: what JSON says exactly.
+pub(super) fn seconds_text(time: Option<&Timestamp>) -> String {
+    time_text(time.map(|time| Timestamp { seconds: time.seconds, nanos: 0 }).as_ref())
+}
+
+/// The word of an enum: its name in the proto without the prefix, in lower case. Empty where it is
+/// not specified.
+pub(super) fn enum_word(prefix: &str, name: &str) -> String {
+    let word = name.strip_prefix(prefix).unwrap_or(name).to_lowercase();
+    if word == "unspecified" { String::new() } else { word }
+}
+
+/// Offsets as `#3, #7`; many in short.
+pub(super) fn offsets_text(offsets: &[u64]) -> String {
+    let mut text: Vec<String> = offsets.iter().take(6).map(|offset| format!("#{offset}")).collect();
+    if offsets.len() > 6 {
+        text.push(format!("and {} more", offsets.len() - 6));
+    }
+    text.join(", ")
+}
+
+/// JSON of a message of `proto/` by its name.
+pub(super) fn json_of(name: &str, message: &impl prost::Message) -> Json {
+    message_to_json(name, &message.encode_to_vec())
 }
 
 /// A recorded event with its place, as JSON.

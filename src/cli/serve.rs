@@ -13,10 +13,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::Failure;
 use super::output::grouped;
-use super::target::DEFAULT_FOLDER;
+use super::target::{DEFAULT_FOLDER, options};
 use crate::demo::Demo;
 use crate::event::Event;
-use crate::ledger::{Batch, Ledger, Options};
+use crate::ledger::{Batch, Ledger};
 use crate::rpc::{ServeOptions, serve};
 
 /// An order of so many events is worth a look.
@@ -38,6 +38,9 @@ pub(super) struct Serve {
     /// Put simulated orders into the ledger first, where it is empty
     #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "1000")]
     demo: Option<u64>,
+    /// What the rules for anomalies have to know about the house, as TOML
+    #[arg(long, value_name = "FILE", env = "ORDER_LEDGER_POLICY")]
+    policy: Option<PathBuf>,
     /// Seconds that calls under way may take when the server shuts down
     #[arg(long, value_name = "SECONDS", env = "ORDER_LEDGER_SHUTDOWN_GRACE", default_value_t = 10)]
     shutdown_grace: u64,
@@ -45,7 +48,8 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let ledger = Arc::new(Ledger::open(&self.ledger, Options::default())?);
+        let policy = self.policy.as_deref().filter(|file| !file.as_os_str().is_empty());
+        let ledger = Arc::new(Ledger::open(&self.ledger, options(policy)?)?);
         let listener = TcpListener::bind(self.listen).await.map_err(|error| {
             Failure::failed(format!("cannot listen on {}: {error}", self.listen))
         })?;

@@ -1,11 +1,12 @@
 //! Which ledger a command is about: a folder, or a running server. Does not know commands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::failure::{Exit, Failure};
+use super::policy;
 use crate::ledger::{Ledger, Options};
 use crate::rpc::{Client, connect, connect_local};
 
@@ -23,6 +24,10 @@ pub(super) struct Target {
     /// [env: `ORDER_LEDGER_SERVER`]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
+    /// What the rules for anomalies have to know about the house, as TOML; a server has its own
+    /// [env: `ORDER_LEDGER_POLICY`]
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
+    policy: Option<PathBuf>,
 }
 
 enum Place {
@@ -33,7 +38,7 @@ enum Place {
 impl Target {
     /// Opens the ledger, which is made where none is, or connects to the server.
     pub(super) async fn connect(&self) -> Result<Client, Failure> {
-        open(self.place()?).await
+        self.open(self.place()?).await
     }
 
     /// As [`Target::connect`], for commands that only read: a folder without a ledger is an error.
@@ -46,7 +51,7 @@ impl Target {
             let what = "name one with --ledger DIR or --server URL";
             return Err(Failure::new(Exit::NotFound, format!("no ledger in {folder}; {what}")));
         }
-        open(place).await
+        self.open(place).await
     }
 
     /// What is typed counts more than a variable, whichever of the two either names. The parser
@@ -69,18 +74,32 @@ impl Target {
             [None, None] => Ok(Place::Folder(DEFAULT_FOLDER.into())),
         }
     }
+
+    async fn open(&self, place: Place) -> Result<Client, Failure> {
+        match place {
+            Place::Folder(folder) => {
+                let variable = || std::env::var_os("ORDER_LEDGER_POLICY").map(PathBuf::from);
+                let file = self.policy.clone().or_else(variable);
+                let file = file.filter(|file| !file.as_os_str().is_empty());
+                let options = options(file.as_deref())?;
+                Ok(connect_local(Arc::new(Ledger::open(folder, options)?)))
+            }
+            Place::Server(_) if self.policy.is_some() => {
+                let message = "--policy is for a ledger in a folder; a server has its own";
+                Err(Failure::new(Exit::Usage, message))
+            }
+            Place::Server(url) => connect(&url).await.map_err(|error| {
+                let first: &dyn std::error::Error = &error;
+                let causes = std::iter::successors(Some(first), |cause| cause.source());
+                let causes: Vec<String> = causes.map(ToString::to_string).collect();
+                Failure::failed(format!("cannot connect to {url}: {}", causes.join(": ")))
+            }),
+        }
+    }
 }
 
-async fn open(place: Place) -> Result<Client, Failure> {
-    match place {
-        Place::Folder(folder) => {
-            Ok(connect_local(Arc::new(Ledger::open(folder, Options::default())?)))
-        }
-        Place::Server(url) => connect(&url).await.map_err(|error| {
-            let first: &dyn std::error::Error = &error;
-            let causes = std::iter::successors(Some(first), |cause| cause.source());
-            let causes: Vec<String> = causes.map(ToString::to_string).collect();
-            Failure::failed(format!("cannot connect to {url}: {}", causes.join(": ")))
-        }),
-    }
+/// How a ledger is opened, with the policy of a file where there is one.
+pub(super) fn options(policy: Option<&Path>) -> Result<Options, Failure> {
+    let policy = policy.map(policy::read).transpose()?;
+    Ok(Options { policy: policy.unwrap_or_default(), ..Options::default() })
 }

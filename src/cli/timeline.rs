@@ -3,16 +3,20 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use comfy_table::Table;
-use prost_types::Timestamp;
 use serde_json::{Value as Json, json};
 
+use super::as_of::{AsOfArguments, parse_time};
 use super::failure::{Exit, Failure};
-use super::output::{Output, bold, duration_text, print_table, recorded_json, table, time_text};
+use super::grid::{Grid, column, cut};
+use super::output::{
+    Output, bold, clean, duration_text, recorded_json, seconds_text, shows_unicode, width,
+};
 use super::target::Target;
 use crate::event::{Event, event_to_json};
 use crate::rpc::wire;
-use crate::time::parse_rfc3339;
+
+/// Events further apart than this have a line between them.
+const DAY_SECONDS: u64 = 86_400;
 
 #[derive(Debug, Args)]
 pub(super) struct Timeline {
@@ -26,36 +30,13 @@ pub(super) struct Timeline {
     output: Output,
 }
 
-/// Which state of the ledger a question is about.
-#[derive(Debug, Args)]
-#[expect(clippy::struct_field_names, reason = "the names are those of the flags")]
-pub(super) struct AsOfArguments {
-    /// Only what had occurred by this time, by the sources' clocks (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    as_of_occurred: Option<Timestamp>,
-    /// Only what the ledger knew at this time (RFC 3339)
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    as_of_recorded: Option<Timestamp>,
-    /// Only what the ledger knew before this offset
-    #[arg(long, value_name = "OFFSET")]
-    as_of_offset: Option<u64>,
-}
-
-pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {
-    parse_rfc3339(text).map(|(time, _)| time)
-}
-
 impl Timeline {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut client = self.target.connect_existing().await?;
         let mut request = wire::GetTimelineRequest {
             correlation_id: self.order.clone(),
-            basis: Some(wire::Basis {
-                at_least: 0,
-                as_of_offset: self.as_of.as_of_offset,
-                as_of_recorded: self.as_of.as_of_recorded,
-            }),
-            as_of_occurred: self.as_of.as_of_occurred,
+            basis: Some(self.as_of.basis()),
+            as_of_occurred: self.as_of.occurred(),
             include_hashes: self.output != Output::Table,
             page_size: 0,
             page_token: String::new(),
@@ -88,8 +69,10 @@ fn print(
     match output {
         Output::Table if rows.is_empty() => Ok(()),
         Output::Table => {
-            writeln!(out, "{}  {revision} events, basis {basis}", bold(order))?;
-            print_table(&mut out, &table_of(rows))
+            let counts = format!("  {revision} events, basis {basis}");
+            let room = width().map(|width| width.saturating_sub(counts.len()).max(8));
+            writeln!(out, "{}{counts}", bold(&cut(&clean(order), room)))?;
+            grid_of(rows).write(&mut out, width())
         }
         Output::Json => {
             let rows: Vec<Json> = rows.iter().map(row_json).collect();
@@ -104,8 +87,16 @@ fn print(
 
 fn row_json(row: &wire::TimelineRow) -> Json {
     let mut json = recorded_json(&row.event.clone().unwrap_or_default());
-    if let (Some(object), late_ns @ 1..) = (json.as_object_mut(), late_ns(row)) {
-        object.insert("late_ns".to_owned(), Json::from(late_ns));
+    if let Some(object) = json.as_object_mut() {
+        if let late_ns @ 1.. = late_ns(row) {
+            object.insert("late_ns".to_owned(), Json::from(late_ns));
+        }
+        if !row.effects.is_empty() {
+            object.insert("effects".to_owned(), Json::from(row.effects.clone()));
+        }
+        if !row.linked_from.is_empty() {
+            object.insert("linked_from".to_owned(), Json::from(row.linked_from.clone()));
+        }
     }
     json
 }
@@ -117,31 +108,69 @@ fn late_ns(row: &wire::TimelineRow) -> u64 {
     })
 }
 
-fn table_of(rows: &[wire::TimelineRow]) -> Table {
-    let mut lines = table(
-        &["OCCURRED AT", "RECORDED AT", "OFFSET", "TYPE", "WHAT", "SOURCE", "LATE"],
-        &["OFFSET"],
-    );
+fn grid_of(rows: &[wire::TimelineRow]) -> Grid {
+    let mut grid = Grid::new([
+        column("OCCURRED AT"),
+        column("RECORDED AT").spare(),
+        column("OFFSET").right().spare(),
+        column("TYPE").wrap(),
+        column("SOURCE").spare(),
+        column("FROM ORDER").optional().wrap(),
+        column("WHAT").wrap(),
+    ]);
+    let mut before = None;
     for row in rows {
         let recorded = row.event.clone().unwrap_or_default();
         let event = Event::stored(recorded.event.clone());
         let json = event_to_json(&recorded.event);
-        let occurred_at = json.get("occurred_at").and_then(Json::as_str).unwrap_or("-").to_owned();
+        let occurred = json.get("occurred_at").and_then(Json::as_str);
+        let at = occurred
+            .and_then(|text| parse_time(text).ok())
+            .or(recorded.recorded_at)
+            .map(|time| time.seconds);
+        if let Some(gap) = before.zip(at).and_then(|(before, at)| gap_text(at - before)) {
+            grid.note(&format!("   {} {gap} later", if shows_unicode() { '\u{b7}' } else { '.' }));
+        }
+        before = at.or(before);
         let late = match late_ns(row) {
             0 => String::new(),
             ns => format!("late by {}", duration_text(ns)),
         };
-        lines.add_row([
-            occurred_at,
-            time_text(recorded.recorded_at.as_ref()),
+        let effects = row.effects.join("; ");
+        let what = if effects.is_empty() { what(&json) } else { effects };
+        let what = [what, late].into_iter().filter(|text| !text.is_empty());
+        grid.row([
+            occurred.map_or_else(|| "-".to_owned(), |text| as_exact_as_said(text, &json)),
+            seconds_text(recorded.recorded_at.as_ref()),
             recorded.offset.to_string(),
             event.event_type().to_owned(),
-            what(&json),
             event.source().to_owned(),
-            late,
+            row.linked_from.clone(),
+            what.collect::<Vec<_>>().join("; "),
         ]);
     }
-    lines
+    grid
+}
+
+/// A time without the digits that its source did not mean: a date is a date.
+fn as_exact_as_said(time: &str, event: &Json) -> String {
+    let zone = time.get(19..).unwrap_or_default();
+    let zone = zone.trim_start_matches(|letter: char| letter == '.' || letter.is_ascii_digit());
+    let with_zone = |end| format!("{}{zone}", time.get(..end).unwrap_or(time));
+    match event.get("occurred_at_precision").and_then(Json::as_str) {
+        Some("day") => time.get(..10).unwrap_or(time).to_owned(),
+        Some("hour") => with_zone(13),
+        Some("minute") => with_zone(16),
+        Some("second") => with_zone(19),
+        Some("unknown") => format!("{time} ?"),
+        _ => time.to_owned(),
+    }
+}
+
+/// A time of more than a day in which nothing happened, in words.
+fn gap_text(seconds: i64) -> Option<String> {
+    let seconds = u64::try_from(seconds).ok().filter(|&seconds| seconds > DAY_SECONDS)?;
+    Some(duration_text(seconds.saturating_mul(1_000_000_000)))
 }
 
 /// What an event says about lines and reasons, in a few words.
@@ -166,4 +195,35 @@ fn what(event: &Json) -> String {
     words.extend(reason);
     words.extend(asserted.map(|value| format!("claims {value}")));
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_has_the_digits_that_its_source_meant() {
+        for (time, precision, text) in [
+            ("2026-03-28T14:05:06.5+01:00", "day", "2026-03-28"),
+            ("2026-03-28T14:05:06.5+01:00", "hour", "2026-03-28T14+01:00"),
+            ("2026-03-28T14:05:06.5+01:00", "minute", "2026-03-28T14:05+01:00"),
+            ("2026-03-28T14:05:06.5Z", "second", "2026-03-28T14:05:06Z"),
+            ("2026-03-28T14:05:06.5Z", "microsecond", "2026-03-28T14:05:06.5Z"),
+            ("1948-01-01T00:00:00Z", "unknown", "1948-01-01T00:00:00Z ?"),
+        ] {
+            let event = json!({ "occurred_at_precision": precision });
+            assert_eq!(as_exact_as_said(time, &event), text);
+        }
+        assert_eq!(
+            as_exact_as_said("2026-03-28T14:05:06.5Z", &json!({})),
+            "2026-03-28T14:05:06.5Z"
+        );
+    }
+
+    #[test]
+    fn a_gap_is_told_where_it_is_long() {
+        assert_eq!(gap_text(86_400), None);
+        assert_eq!(gap_text(-90_000), None);
+        assert_eq!(gap_text(3 * 86_400 + 4 * 3_600).unwrap(), "3 d 4 h");
+    }
 }

@@ -70,7 +70,7 @@ fn a_follower_sees_what_is_appended_until_it_is_interrupted() {
     }
     follower.signal("INT");
     let ended = follower.finish();
-    assert_eq!((ended.ok(), &*ended.err), ("", ""));
+    assert_eq!((ended.ok(), &*ended.err), ("", "resume with --from 5\n"));
     server.stop().ok();
 }
 
@@ -95,6 +95,7 @@ fn a_follower_of_a_server_that_is_killed_fails() {
     server.running.kill();
     let ended = follower.finish();
     assert!(ended.failed(1).starts_with("error: "), "{}", ended.err);
+    assert!(ended.err.ends_with("  resume with --from 1\n"), "{}", ended.err);
 }
 
 #[test]

@@ -31,6 +31,10 @@ fn stats_are_given_for_people_and_for_programs() {
     assert_eq!((rows[0].1, rows[1].1, rows[2].1), (id, "1,234", "3"));
     assert_eq!(rows[3].1, json["recorded_at"]);
 
+    let sources = folder.run(&["stats", "--sources", "--output", "json"]).json();
+    assert!(sources["sources"].is_array() && json.get("sources").is_none(), "{sources}");
+    assert!(folder.run(&["stats", "--sources"]).ok().contains("wms:dc1"));
+
     let verified = assert_verified(&folder);
     assert_eq!((&verified["entries"], &verified["orders"]), (&json["head"], &json["order_count"]));
     assert_eq!(verified["log_bytes"], json["log_bytes"]);

@@ -17,7 +17,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn order_ledger(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_order-ledger"));
     for (name, _) in std::env::vars_os() {
-        let settings = ["ORDER_LEDGER_", "NO_COLOR", "CLICOLOR", "FORCE_COLOR", "RUST_"];
+        let settings = ["ORDER_LEDGER_", "NO_COLOR", "CLICOLOR", "FORCE_COLOR", "RUST_", "COLUMNS"];
         if name.to_str().is_some_and(|name| settings.iter().any(|set| name.starts_with(set))) {
             command.env_remove(name);
         }

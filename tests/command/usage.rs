@@ -3,8 +3,22 @@
 use crate::events::lines;
 use crate::support::{Folder, Running, Server, order_ledger, run};
 
-const COMMANDS: [&str; 9] =
-    ["serve", "import", "append", "timeline", "replay", "verify", "stats", "demo", "completions"];
+const COMMANDS: [&str; 14] = [
+    "serve",
+    "import",
+    "append",
+    "order",
+    "find",
+    "list",
+    "diff",
+    "timeline",
+    "replay",
+    "watch",
+    "verify",
+    "stats",
+    "demo",
+    "completions",
+];
 
 #[test]
 fn help_names_every_command_and_every_command_has_help() {

@@ -57,12 +57,14 @@ fn a_flipped_byte_is_found_with_its_place() {
     let folder = filled(&lines(100));
     flip(&folder, HEADERS_LEN + 200);
     let table = folder.run(&["verify"]);
-    assert_eq!(table.failed(5), "error: 2 defects\n");
+    let failed = table.failed(5);
+    assert!(failed.starts_with("error: ") && failed.ends_with(" defects\n"), "{failed}");
     let defects: Vec<&str> =
         table.out.lines().filter_map(|line| line.strip_prefix("DEFECT: ")).collect();
     let place = "segment 00000000000000000000.seg, position 64, offset 0: ";
     assert!(defects[0].starts_with(place), "{defects:?}");
-    assert!(defects[1].starts_with("views.redb: "), "{defects:?}");
+    let views = &defects[1..];
+    assert!(!views.is_empty() && views.iter().all(|one| one.starts_with("views.redb: ")));
     assert!(table.out.ends_with("NOT verified\n"), "{}", table.out);
     let report: Json =
         serde_json::from_str(&folder.run(&["verify", "--output", "json"]).out).unwrap();
