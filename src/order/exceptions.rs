@@ -48,7 +48,7 @@ pub(crate) fn exceptions_of<'a>(
             "exception.updated" | "exception.resolved" => {}
             "pick.shorted" => shorted(&mut found, (facts, lines), (index, fact)),
             "line.backordered" => backordered(&mut found, (facts, lines), (index, fact)),
-            _ => follow(&mut found, (facts, packages), (index, fact)),
+            _ => follow(&mut found, (facts, lines, packages), (index, fact)),
         }
     }
     answer(&mut found, facts);
@@ -300,7 +300,7 @@ const CLEARANCES: &[&str] = &[
 
 fn follow<'a>(
     found: &mut Vec<Exception<'a>>,
-    (facts, packages): (&Facts<'a>, &Packages<'a>),
+    (facts, lines, packages): (&Facts<'a>, &Lines<'a>, &Packages<'a>),
     (index, fact): (FactIndex, &Fact<'a>),
 ) {
     let Some(consequence) = consequence(fact) else { return };
@@ -324,7 +324,11 @@ fn follow<'a>(
             && (request.is_empty() || other.text(path::MESSAGE_ID) == request)
     };
     let ended = facts.counting().find(ends).map(|(later, _)| later);
-    if ended.is_some() {
+    // What was taken back need not be shipped again where nothing is wanted any more.
+    let unwanted = fact.type_name() == "shipment.reversed"
+        && !lines.list.is_empty()
+        && lines.list.iter().all(|line| !line.open.is_positive());
+    if ended.is_some() || unwanted {
         exception.resolve(ended);
     }
     found.push(exception);

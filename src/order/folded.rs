@@ -50,13 +50,15 @@ impl<'a> Folded<'a> {
     /// Without claims and rules.
     fn of_facts(history: &History<'a>, policy: &Policy) -> Self {
         let facts = Facts::of(history.events, policy);
-        let lines = Lines::of(&facts);
+        let mut lines = Lines::of(&facts);
+        let fulfillment = Fulfillment::of(&lines);
+        lines.ship_lifted(&fulfillment.lines);
         let packages = Packages::of(&facts, &lines);
         let shipping = Shipping::of((&facts, &lines), &packages, policy);
         Self {
             correlation_id: history.correlation_id,
             incoming: history.incoming,
-            fulfillment: Fulfillment::of(&lines),
+            fulfillment,
             commercial: Commercial::of(&facts, &lines),
             holds: holds_of(&facts),
             exceptions: exceptions_of(&facts, &lines, &packages),

@@ -3,6 +3,7 @@
 
 use super::counter::{ByCounter, Counter};
 use super::facts::{FactIndex, Facts};
+use super::fulfillment::Range;
 use super::postings::{LineIndex, LineName, Mark, Posting, Postings, Reach};
 use super::quantity::Quantity;
 use super::stage::Stage;
@@ -70,6 +71,22 @@ impl<'a> Lines<'a> {
     pub(crate) fn marks(&self, line: Option<LineIndex>) -> impl Iterator<Item = &Mark<'a>> {
         let marks = self.postings.marks.iter();
         marks.filter(move |mark| mark.line == line && !mark.undone)
+    }
+
+    /// What statements without a quantity brought to the end of fulfillment is shipped, all of it.
+    pub(crate) fn ship_lifted(&mut self, ranges: &[Range]) {
+        for (line, range) in self.list.iter_mut().zip(ranges) {
+            if range.low != Stage::SHIPPED.word() || !line.open.is_positive() {
+                continue;
+            }
+            let live = line.live();
+            for (_, counter) in Stage::COUNTED {
+                if let Some(effective) = line.effective.slot(counter) {
+                    *effective = live.max(*effective);
+                }
+            }
+            line.open = Quantity::ZERO;
+        }
     }
 
     /// The unit in which a line was ordered, or else that of its first quantity.
