@@ -203,7 +203,6 @@ fn random_query(random: &mut Random, rows: &[(String, OrderStatus)]) -> ListQuer
     ListQuery { filter, sort, reverse, limit: 1 + random.below(40), after: None, now_ns }
 }
 
-// Seen red with `after` left out of `Lister::listed`.
 #[test]
 fn pages_list_what_a_naive_filter_and_sort_gives() {
     let folder = tempfile::tempdir().unwrap();
