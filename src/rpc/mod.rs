@@ -13,6 +13,7 @@ mod replay;
 mod serve;
 mod service;
 mod status;
+mod stream;
 mod stream_orders;
 pub(crate) mod wire;
 

@@ -1,0 +1,182 @@
+//! The loop of every stream that reads the log: what is there, caught up, then live; one loop.
+//! Does not know what is made of the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Status};
+
+use super::query::blocking;
+use super::service::Shutdown;
+use super::status::{IntoStatus as _, status};
+use super::wire;
+use crate::ledger::{FailureClass, Ledger, QueryError, Replay};
+
+/// Messages that wait for a slow reader; the log is not read beyond them.
+const MESSAGES_AHEAD: usize = 2;
+/// How often an idle stream says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// What is made of the log for one reader.
+pub(super) trait Feed: Send + Sync + 'static {
+    /// A message of the stream.
+    type Message: Send + From<Mark>;
+
+    /// The messages of the next part of the log; none at the head. It runs where it may wait for
+    /// the disk.
+    fn next(&mut self, replay: &mut Replay) -> Result<Vec<Self::Message>, QueryError>;
+
+    /// Whether the reader has all that it asked for.
+    fn is_done(&self) -> bool;
+}
+
+/// What every stream says beside what it brings.
+pub(super) enum Mark {
+    Progress(wire::ReplayProgress),
+    CaughtUp(wire::ReplayCaughtUp),
+    Closed(wire::ReplayClosed),
+}
+
+/// Where a stream begins, and whether it goes on live.
+pub(super) struct Begin {
+    pub(super) from_offset: u64,
+    pub(super) follow: bool,
+}
+
+/// Starts a stream; its first message says where it stands.
+pub(super) async fn start<F: Feed>(
+    ledger: &Arc<Ledger>,
+    begin: impl FnOnce(&Ledger) -> Result<Begin, QueryError> + Send + 'static,
+    feed: F,
+    shutdown: Shutdown,
+) -> Result<ReceiverStream<Result<F::Message, Status>>, Status> {
+    let (replay, follow) = blocking(ledger, move |ledger| {
+        let Begin { from_offset, follow } = begin(ledger)?;
+        let mut replay = ledger.replay(from_offset)?;
+        if !follow {
+            replay.end_at_head();
+        }
+        Ok((replay, follow))
+    })
+    .await?;
+    let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
+    tokio::spawn(Stream { replay, feed: Some(feed), follow, messages, shutdown }.run());
+    Ok(ReceiverStream::new(receiver))
+}
+
+/// One reader's stream.
+struct Stream<F: Feed> {
+    replay: Replay,
+    /// Away while it reads, on another thread.
+    feed: Option<F>,
+    follow: bool,
+    messages: mpsc::Sender<Result<F::Message, Status>>,
+    shutdown: Shutdown,
+}
+
+/// Why a stream goes no further.
+enum End {
+    Closed(wire::ReplayClosedReason),
+    Failed(Status),
+    /// The reader is gone.
+    Left,
+}
+
+impl<F: Feed> Stream<F> {
+    async fn run(mut self) {
+        let end = match self.send(self.progress()).await {
+            Ok(()) => self.stream().await,
+            Err(_) => return,
+        };
+        let last = match end {
+            End::Closed(reason) => Ok(F::Message::from(Mark::Closed(wire::ReplayClosed {
+                reason: reason.into(),
+                resume_from: self.replay.next_offset(),
+            }))),
+            End::Failed(status) => Err(status),
+            End::Left => return,
+        };
+        let _ = self.messages.send(last).await;
+    }
+
+    async fn send(&self, message: impl Into<F::Message>) -> Result<(), End> {
+        self.messages.send(Ok(message.into())).await.map_err(|_| End::Left)
+    }
+
+    async fn stream(&mut self) -> End {
+        loop {
+            if let Err(end) = self.send_what_is_there().await {
+                return end;
+            }
+            let head = self.replay.next_offset();
+            if let Err(end) = self.send(Mark::CaughtUp(wire::ReplayCaughtUp { head })).await {
+                return end;
+            }
+            if !self.follow {
+                return End::Closed(wire::ReplayClosedReason::HeadReached);
+            }
+            if let Err(end) = self.wait().await {
+                return end;
+            }
+        }
+    }
+
+    /// Sends all that is below the head, part by part.
+    async fn send_what_is_there(&mut self) -> Result<(), End> {
+        loop {
+            if self.feed.as_ref().is_none_or(Feed::is_done) {
+                return Err(End::Closed(wire::ReplayClosedReason::LimitReached));
+            }
+            if self.shutdown.has_begun() {
+                return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
+            }
+            let messages = self.read().await?;
+            if messages.is_empty() {
+                return Ok(());
+            }
+            for message in messages {
+                self.send(message).await?;
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Vec<F::Message>, End> {
+        let (mut replay, feed) = (self.replay.clone(), self.feed.take());
+        let read = tokio::task::spawn_blocking(move || {
+            let mut feed = feed;
+            let read = feed.as_mut().map_or_else(|| Ok(Vec::new()), |feed| feed.next(&mut replay));
+            (replay, feed, read)
+        });
+        let (replay, feed, read) = read.await.map_err(|error| {
+            let message = error.to_string();
+            End::Failed(status(Code::Internal, "INTERNAL", FailureClass::Refused, message))
+        })?;
+        (self.replay, self.feed) = (replay, feed);
+        read.map_err(|error| End::Failed(error.into_status()))
+    }
+
+    /// Waits at the head until something comes; says meanwhile that the stream lives.
+    async fn wait(&mut self) -> Result<(), End> {
+        loop {
+            tokio::select! {
+                more = self.replay.changed() => {
+                    let closed = End::Closed(wire::ReplayClosedReason::ShuttingDown);
+                    return if more { Ok(()) } else { Err(closed) };
+                }
+                () = self.shutdown.begun() => {
+                    return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
+                }
+                () = self.messages.closed() => return Err(End::Left),
+                () = tokio::time::sleep(HEARTBEAT) => {}
+            }
+            self.send(self.progress()).await?;
+        }
+    }
+
+    fn progress(&self) -> Mark {
+        let (scanned_to, head) = (self.replay.next_offset(), self.replay.head());
+        Mark::Progress(wire::ReplayProgress { scanned_to, head })
+    }
+}
