@@ -23,7 +23,7 @@ use load::args::Args;
 use load::report::{Report, Row};
 use load::{child, machine, rows};
 use support::disk::sync_p50;
-use support::feed::{OPEN_ORDERS, ORDER_EVENTS, Orders};
+use support::feed::{ORDER_EVENTS, Stories};
 
 /// Threads that the callers run on.
 const CALLER_THREADS: usize = 2;
@@ -42,7 +42,7 @@ fn main() {
     for (name, fact) in &facts {
         println!("{name:<8} {fact}");
     }
-    let mean = Orders::default().feed(OPEN_ORDERS).mean_len();
+    let mean = Stories::picking().mean_len();
     println!("events   {mean:.1} bytes encoded on average, {ORDER_EVENTS} for each order\n");
     Report::title();
     let report = measure(&args, folder.path());
@@ -67,6 +67,7 @@ fn measure(args: &Args, folder: &Path) -> Report {
         rows::limits::measure(args, &mut report).await;
         rows::append::measure(args, folder, &mut report).await;
         rows::stored::measure(args, folder, &mut report).await;
+        rows::orders::measure(args, folder, &mut report).await;
     });
     report
 }

@@ -58,7 +58,7 @@ pub use ledger::{
 };
 pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};
-pub use order::{Policy, WarehousePolicy};
+pub use order::{History, Policy, WarehousePolicy, fold};
 pub use rpc::{LedgerServiceClient, ServeError, ServeOptions, serve};
 pub use view::ViewError;
 

@@ -54,6 +54,11 @@ impl Args {
         if self.quick { 240_000 } else { 2_040_000 }
     }
 
+    /// Orders of the ledger whose states are asked for; ten events each.
+    pub(crate) fn known_orders(&self) -> u64 {
+        if self.quick { 100_000 } else { 1_000_000 }
+    }
+
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.as_ref().is_none_or(|only| name.contains(only.as_str()))
     }

@@ -1,5 +1,5 @@
-//! Typical events of a warehouse: about 250 bytes, 12 for each order, many orders open at a time.
-//! Does not know how they are sent.
+//! Events of many orders that are open at a time: typical ones of a warehouse, about 250 bytes and
+//! 12 for each order, or whole stories of orders. Does not know how they are sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use order_ledger::{Batch, Event, Limits};
 use prost::Message as _;
 use prost::encoding::encode_varint;
 
-/// Events of an order.
+/// Events of an order, unless it has a story.
 pub(crate) const ORDER_EVENTS: usize = 12;
 /// Orders that a caller has open: it tells of each in turn.
 pub(crate) const OPEN_ORDERS: u64 = 100;
@@ -78,12 +78,63 @@ struct Template {
 }
 
 impl Template {
-    fn of(revision: usize) -> Self {
-        let body = message(PLACEHOLDER, revision).encode_to_vec();
+    fn of(body: Vec<u8>) -> Self {
         let digits = PLACEHOLDER.as_bytes();
         let found = body.windows(digits.len()).enumerate();
         let places = found.filter(|(_, part)| *part == digits).map(|(at, _)| at).collect();
         Self { body, places }
+    }
+
+    fn write(&self, out: &mut BytesMut, mut order: u64) {
+        let mut digits = [b'0'; PLACEHOLDER.len()];
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(order % 10).unwrap();
+            order /= 10;
+        }
+        let begin = out.len();
+        out.put_slice(&self.body);
+        for place in &self.places {
+            out[begin + place..][..digits.len()].copy_from_slice(&digits);
+        }
+    }
+}
+
+/// What happens to orders, event by event; all stories are of one length.
+#[derive(Clone, Debug)]
+pub(crate) struct Stories(Arc<[Vec<Template>]>);
+
+impl Stories {
+    /// A pick of three pieces, told in many steps.
+    pub(crate) fn picking() -> Self {
+        let template = |revision| Template::of(message(PLACEHOLDER, revision).encode_to_vec());
+        Self([(0..ORDER_EVENTS).map(template).collect()].into())
+    }
+
+    /// Of ten orders six are delivered and billed, two are under way, one is short of an article
+    /// and one is held; see `stories.ndjson`.
+    pub(crate) fn of_a_distributor() -> Self {
+        let limits = Limits::default();
+        let template =
+            |line: &str| Template::of(Event::from_json(line, &limits).unwrap().body().to_vec());
+        let stories: Vec<&str> = include_str!("stories.ndjson").split("\n\n").collect();
+        let story = |which: usize| stories[which].lines().map(template).collect::<Vec<_>>();
+        Self([0, 1, 0, 3, 0, 0, 2, 0, 3, 0].into_iter().map(story).collect())
+    }
+
+    /// Events of an order.
+    pub(crate) fn len(&self) -> u64 {
+        self.0[0].len() as u64
+    }
+
+    fn template(&self, order: u64, revision: usize) -> &Template {
+        let story = usize::try_from(order % self.0.len() as u64).unwrap();
+        &self.0[story][revision]
+    }
+
+    /// Bytes of an event, on average.
+    pub(crate) fn mean_len(&self) -> f64 {
+        let bodies = self.0.iter().flatten().map(|template| template.body.len());
+        bodies.clone().sum::<usize>() as f64 / bodies.count() as f64
     }
 }
 
@@ -91,7 +142,7 @@ impl Template {
 #[derive(Clone, Debug)]
 pub(crate) struct Feed {
     orders: Orders,
-    templates: Arc<[Template]>,
+    stories: Stories,
     /// Orders that are open together.
     open: u64,
     base: u64,
@@ -106,9 +157,13 @@ pub(crate) struct Orders(Arc<AtomicU64>);
 impl Orders {
     /// A feed with so many orders open at a time.
     pub(crate) fn feed(&self, open: u64) -> Feed {
-        let templates: Vec<_> = (0..ORDER_EVENTS).map(Template::of).collect();
+        self.feed_of(Stories::picking(), open)
+    }
+
+    /// The same, with stories.
+    pub(crate) fn feed_of(&self, stories: Stories, open: u64) -> Feed {
         let base = self.0.fetch_add(open, Ordering::Relaxed);
-        Feed { orders: self.clone(), templates: templates.into(), open, base, told: 0 }
+        Feed { orders: self.clone(), stories, open, base, told: 0 }
     }
 
     /// How many order numbers were handed out.
@@ -119,7 +174,7 @@ impl Orders {
 
 impl Feed {
     fn advance(&mut self) -> (u64, usize) {
-        if self.told == self.open * ORDER_EVENTS as u64 {
+        if self.told == self.open * self.stories.len() {
             self.base = self.orders.0.fetch_add(self.open, Ordering::Relaxed);
             self.told = 0;
         }
@@ -137,22 +192,13 @@ impl Feed {
 
     /// Writes the next event, encoded, with a length before it when it is a field of a message.
     fn put(&mut self, out: &mut BytesMut, field: Option<u8>) {
-        let (mut order, revision) = self.advance();
-        let mut digits = [b'0'; PLACEHOLDER.len()];
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + u8::try_from(order % 10).unwrap();
-            order /= 10;
-        }
-        let Template { body, places } = &self.templates[revision];
+        let (order, revision) = self.advance();
+        let template = self.stories.template(order, revision);
         if let Some(field) = field {
             out.put_u8((field << 3) | 2);
-            encode_varint(body.len() as u64, out);
+            encode_varint(template.body.len() as u64, out);
         }
-        let begin = out.len();
-        out.put_slice(body);
-        for place in places {
-            out[begin + place..][..digits.len()].copy_from_slice(&digits);
-        }
+        template.write(out, order);
     }
 
     /// The next events as an encoded `AppendRequest`.
@@ -179,11 +225,5 @@ impl Feed {
     pub(crate) fn batch(&mut self, count: usize) -> Batch {
         let limits = Limits::default();
         Batch::of(self.bodies(count).into_iter().map(|body| Event::parse(body, &limits).unwrap()))
-    }
-
-    /// Bytes of an event, on average.
-    pub(crate) fn mean_len(&self) -> f64 {
-        let total: usize = self.templates.iter().map(|template| template.body.len()).sum();
-        total as f64 / ORDER_EVENTS as f64
     }
 }

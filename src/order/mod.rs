@@ -50,14 +50,16 @@ use crate::event::RecordedEvent;
 use crate::proto;
 use folded::Folded;
 
-/// All that a state is folded from.
+/// All that a state is folded from. [`Ledger::history`](crate::Ledger::history) has it of an order
+/// in a ledger.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct History<'a> {
-    pub(crate) correlation_id: &'a str,
+pub struct History<'a> {
+    /// The order.
+    pub correlation_id: &'a str,
     /// The order's own events, and those of linked histories, in any order.
-    pub(crate) events: &'a [RecordedEvent],
+    pub events: &'a [RecordedEvent],
     /// What other orders say about this one.
-    pub(crate) incoming: &'a [proto::RelatedOrder],
+    pub incoming: &'a [proto::RelatedOrder],
 }
 
 /// What lists and look-ups need of an order.
@@ -77,6 +79,28 @@ pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
 }
 
 /// The state of an order. A function of the set of events: any order of them gives the same.
-pub(crate) fn fold(history: &History<'_>, policy: &Policy) -> proto::Order {
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let ledger = order_ledger::Ledger::open(&folder, Default::default())?;
+/// use order_ledger::{AsOf, Batch, Event, History, Limits, Policy, fold};
+///
+/// let released = r#"{"correlation_id":"erp/7","source":"erp:prd","event_id":"r-1",
+///     "type":"order.released","lines":[{"line_id":"10","quantity":"4"}]}"#;
+/// let released = Event::from_json(released, &Limits::default())
+///     .map_err(|violations| format!("{violations:?}"))?;
+/// ledger.append(Batch::of([released]))?;
+///
+/// let full = ledger.history("erp/7", AsOf::default())?;
+/// let history =
+///     History { correlation_id: "erp/7", events: &full.events, incoming: &full.incoming };
+/// let order = fold(&history, &Policy::default());
+/// assert_eq!(order.lines[0].released.as_ref().map(|known| &*known.effective), Some("4"));
+/// # Ok(())
+/// # }
+/// ```
+#[must_use]
+pub fn fold(history: &History<'_>, policy: &Policy) -> proto::Order {
     show::order_of(&Folded::of(history, policy), history)
 }

@@ -3,5 +3,6 @@
 pub(crate) mod append;
 pub(crate) mod embedded;
 pub(crate) mod limits;
+pub(crate) mod orders;
 pub(crate) mod read;
 pub(crate) mod stored;
