@@ -1,6 +1,8 @@
 //! Decides about batches, one after the other, and puts what is admitted into the block.
 //! Does not know how a block becomes durable, nor who is answered.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::batch::{Outcome, Prepared, PreparedEvent, Receipt};
@@ -29,7 +31,7 @@ struct Pending {
     place: Point,
     receipt: Receipt,
     /// The orders that the event names.
-    targets: Vec<String>,
+    targets: BTreeSet<String>,
 }
 
 /// The block that is being made, and what is known of orders.

@@ -1,6 +1,8 @@
 //! A batch: what one caller appends, all of it or nothing. Prepared on the caller's thread, so that
 //! the writer only has to decide. Does not know what is in the ledger.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 
 use super::error::{AppendError, ReusedId};
@@ -83,7 +85,7 @@ pub(super) struct PreparedEvent {
     pub(super) key: EventKey,
     pub(super) body_hash: Hash,
     /// The orders that it names; none for nearly every event.
-    pub(super) targets: Vec<String>,
+    pub(super) targets: BTreeSet<String>,
     /// Place of an earlier event of this batch that is the same event.
     pub(super) same_as: Option<usize>,
 }

@@ -171,7 +171,10 @@ pub enum QueryError {
     #[error("not found, but a write has failed, and it may be there: {0}")]
     InDoubt(String),
     /// The views do not go as far as the question needs, and did not come there in time.
-    #[error("the views go to offset {views} of {head}, and the answer needs {needed}")]
+    #[error(
+        "the views go to offset {views} of {head}, and the answer needs {needed}{}",
+        failure.as_ref().map(|reason| format!("; they cannot be written: {reason}")).unwrap_or_default()
+    )]
     ViewsBehind {
         /// The offset that the answer needs.
         needed: u64,
@@ -179,6 +182,8 @@ pub enum QueryError {
         views: u64,
         /// The head.
         head: u64,
+        /// Why the views cannot be written, where they cannot.
+        failure: Option<String>,
     },
     /// The page token is not one that this ledger gave for this question.
     #[error("the page token does not belong to this request")]

@@ -1,7 +1,7 @@
 //! All that a state of an order is folded from: its own events, those of histories that it has
 //! linked, and what other orders say about it. Does not know how it is folded.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::error::QueryError;
 use super::{AsOf, Ledger};
@@ -9,8 +9,11 @@ use crate::event::RecordedEvent;
 use crate::log::order_hash;
 use crate::num::u64_from;
 use crate::order::{UNRESOLVED_PREFIX, link_targets};
-use crate::proto::{OrderRelationKind, RelatedOrder};
-use crate::view::{histories_of, said_about, targets_of};
+use crate::proto::RelatedOrder;
+use crate::view::{histories_of, names_others, said_about};
+
+/// Events up to which an order is short: it is read in less time than another thread takes to wake.
+const SHORT_EVENTS_MAX: usize = 64;
 
 /// All that a state of an order is folded from, at a basis.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +30,8 @@ pub struct FullHistory {
 }
 
 impl Ledger {
-    /// All that a state of an order is folded from. Links count from the offset on at which they
-    /// were told, whenever what they link occurred; splits and merges count when they occurred.
+    /// All that a state of an order is folded from. What links, splits and merges orders counts as
+    /// any other event does: where it was told and occurred by then.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,25 +47,43 @@ impl Ledger {
     /// [`QueryError::BeyondHead`], and where log or views cannot be read.
     pub fn history(&self, correlation_id: &str, as_of: AsOf) -> Result<FullHistory, QueryError> {
         let basis = self.basis(as_of)?;
-        let mut events = self.own(correlation_id, basis)?;
-        let own_revision = u64_from(events.len());
-        if !targets_of(&events).is_empty() {
-            for history in histories_of(correlation_id, &events) {
-                events.extend(self.own(&history, basis)?);
-            }
+        let own = self.own(correlation_id, basis)?;
+        let own_revision = u64_from(own.len());
+        let mut events = included(own, as_of);
+        for history in histories_of(correlation_id, &events) {
+            events.extend(included(self.own(&history, basis)?, as_of));
         }
         let mut incoming = Vec::new();
-        let hash = order_hash(correlation_id.as_bytes());
-        for other in self.views.candidates((&hash, correlation_id), basis)? {
-            let own = self.own(&other, basis)?;
-            let mut said = said_about(correlation_id, (&other, &own));
-            let later = own.iter().filter(|recorded| !as_of.includes(recorded));
-            let later: HashSet<u64> = later.map(|recorded| recorded.offset).collect();
-            said.retain(|one| is_link(one) || !later.contains(&one.offset));
-            incoming.append(&mut said);
+        for other in self.others(correlation_id, basis)? {
+            let own = included(self.own(&other, basis)?, as_of);
+            incoming.append(&mut said_about(correlation_id, (&other, &own)));
         }
-        events.retain(|recorded| as_of.includes(recorded));
         Ok(FullHistory { own_revision, events, incoming, basis })
+    }
+
+    /// The same, where it takes little: the order has few events, and has to do with no other.
+    pub(crate) fn short_history(
+        &self,
+        correlation_id: &str,
+        as_of: AsOf,
+    ) -> Result<Option<FullHistory>, QueryError> {
+        let basis = self.basis(as_of)?;
+        let places = self.locate(correlation_id, basis)?;
+        if places.len() > SHORT_EVENTS_MAX || !self.others(correlation_id, basis)?.is_empty() {
+            return Ok(None);
+        }
+        let own = self.read(correlation_id, &places)?;
+        if names_others(&own) {
+            return Ok(None);
+        }
+        let (own_revision, incoming) = (u64_from(own.len()), Vec::new());
+        Ok(Some(FullHistory { own_revision, events: included(own, as_of), incoming, basis }))
+    }
+
+    /// The orders that may say something about an order.
+    fn others(&self, correlation_id: &str, basis: u64) -> Result<BTreeSet<String>, QueryError> {
+        let hash = order_hash(correlation_id.as_bytes());
+        Ok(self.views.candidates((&hash, correlation_id), basis)?)
     }
 
     /// The orders that a part of the log changed, by their first event in it: those of its events,
@@ -82,9 +103,7 @@ impl Ledger {
         for recorded in chunk.events()? {
             let order = recorded.event.correlation_id();
             if order.starts_with(UNRESOLVED_PREFIX) {
-                let hash = order_hash(order.as_bytes());
-                let linking = self.views.candidates((&hash, order), basis)?;
-                linking.into_iter().for_each(&mut change);
+                self.others(order, basis)?.into_iter().for_each(&mut change);
             }
             change(order.to_owned());
             link_targets(&recorded.event).into_iter().for_each(&mut change);
@@ -93,10 +112,11 @@ impl Ledger {
     }
 
     fn own(&self, correlation_id: &str, basis: u64) -> Result<Vec<RecordedEvent>, QueryError> {
-        self.read(correlation_id, &self.locate_at(correlation_id, basis)?)
+        self.read(correlation_id, &self.locate(correlation_id, basis)?)
     }
 }
 
-fn is_link(related: &RelatedOrder) -> bool {
-    related.relation() == OrderRelationKind::LinkedTo
+fn included(mut events: Vec<RecordedEvent>, as_of: AsOf) -> Vec<RecordedEvent> {
+    events.retain(|recorded| as_of.includes(recorded));
+    events
 }

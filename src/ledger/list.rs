@@ -10,12 +10,11 @@ use crate::view::{ListQuery, OrderList};
 const VIEWS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 impl Ledger {
-    /// Lists orders, at the head when it is asked or a later one.
+    /// Lists orders, as far as the views go.
     ///
     /// # Errors
-    /// [`QueryError::ViewsBehind`], and where log or views cannot be read.
+    /// Where log or views cannot be read.
     pub(crate) fn list_orders(&self, query: &ListQuery) -> Result<OrderList, QueryError> {
-        self.views_at_least(self.head())?;
         let since = query.filter.updated_since_ns;
         // What was recorded at the time itself counts.
         let before = since.map(|since| since.checked_sub(1));
@@ -59,6 +58,7 @@ impl Ledger {
 
     fn views_behind(&self, needed: u64) -> QueryError {
         let views = *self.views.reached().borrow();
-        QueryError::ViewsBehind { needed, views, head: self.head() }
+        let failure = self.passes.failure();
+        QueryError::ViewsBehind { needed, views, head: self.head(), failure }
     }
 }

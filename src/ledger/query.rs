@@ -119,14 +119,43 @@ impl Ledger {
     /// # Errors
     /// [`QueryError::BeyondHead`], and where log or views cannot be read.
     pub fn get_timeline(&self, query: &TimelineQuery) -> Result<Timeline, QueryError> {
-        let correlation_id = &*query.correlation_id;
+        let correlation_id = &query.correlation_id;
         let all = AsOf { occurred_at_ns: None, ..query.as_of };
-        let full = self.history(correlation_id, all)?;
-        let FullHistory { own_revision: revision, mut events, incoming, basis } = full;
+        let all = self.history(correlation_id, all)?;
+        if query.as_of.occurred_at_ns.is_none() {
+            return Ok(self.timeline_of(query, all.events.clone(), all));
+        }
+        let as_of = AsOf { offset: Some(all.basis), ..query.as_of };
+        Ok(self.timeline_of(query, all.events, self.history(correlation_id, as_of)?))
+    }
+
+    /// The same, where it takes little.
+    pub(crate) fn get_short_timeline(
+        &self,
+        query: &TimelineQuery,
+    ) -> Result<Option<Timeline>, QueryError> {
+        if query.as_of.occurred_at_ns.is_some() {
+            return Ok(None);
+        }
+        let full = self.short_history(&query.correlation_id, query.as_of)?;
+        Ok(full.map(|full| self.timeline_of(query, full.events.clone(), full)))
+    }
+
+    /// A timeline of what is known; `all` are its events and those that occurred later, beside
+    /// which a row may be late.
+    fn timeline_of(
+        &self,
+        query: &TimelineQuery,
+        mut all: Vec<RecordedEvent>,
+        known: FullHistory,
+    ) -> Timeline {
+        let correlation_id = &*query.correlation_id;
+        let FullHistory { own_revision: revision, mut events, incoming, basis } = known;
         events.sort_by_key(|recorded| recorded.offset);
-        let mut rows = with_lateness(events.clone());
-        rows.retain(|row| query.as_of.includes(&row.recorded));
-        events.retain(|recorded| query.as_of.includes(recorded));
+        all.sort_by_key(|recorded| recorded.offset);
+        let mut rows = with_lateness(all);
+        let offset = |recorded: &RecordedEvent| recorded.offset;
+        rows.retain(|row| events.binary_search_by_key(&row.recorded.offset, offset).is_ok());
         let history = History { correlation_id, events: &events, incoming: &incoming };
         let mut effects = effects(&history, &self.policy);
         for row in &mut rows {
@@ -142,19 +171,32 @@ impl Ledger {
             rows.truncate(rows_within(&rows, max).max(1));
         }
         let has_more = query.skip.saturating_add(rows.len()) < total;
-        Ok(Timeline { rows, has_more, revision, basis })
+        Timeline { rows, has_more, revision, basis }
     }
 
-    /// An order in short, folded from its events.
+    /// The state of an order, folded from its events.
     ///
     /// # Errors
     /// [`QueryError::BeyondHead`], and where log or views cannot be read.
     pub fn get_order(&self, correlation_id: &str, as_of: AsOf) -> Result<Order, QueryError> {
-        let full = self.history(correlation_id, as_of)?;
+        Ok(self.order_of(correlation_id, &self.history(correlation_id, as_of)?))
+    }
+
+    /// The same, where it takes little.
+    pub(crate) fn get_short_order(
+        &self,
+        correlation_id: &str,
+        as_of: AsOf,
+    ) -> Result<Option<Order>, QueryError> {
+        let full = self.short_history(correlation_id, as_of)?;
+        Ok(full.map(|full| self.order_of(correlation_id, &full)))
+    }
+
+    fn order_of(&self, correlation_id: &str, full: &FullHistory) -> Order {
         let FullHistory { own_revision: revision, events, incoming, basis } = full;
-        let history = History { correlation_id, events: &events, incoming: &incoming };
-        let state = proto::Order { revision, ..fold(&history, &self.policy) };
-        Ok(Order { state, basis })
+        let history = History { correlation_id, events, incoming };
+        let state = proto::Order { revision: *revision, ..fold(&history, &self.policy) };
+        Order { state, basis: *basis }
     }
 
     /// Whether an event is in the ledger: its receipt, and the basis of this answer. Waits for what
@@ -296,41 +338,28 @@ impl Ledger {
         Ok(basis)
     }
 
-    /// Looks up where the entries of an order stand.
-    pub(crate) fn locate(&self, correlation_id: &str, as_of: AsOf) -> Result<Located, QueryError> {
-        self.locate_at(correlation_id, self.basis(as_of)?)
-    }
-
-    pub(super) fn locate_at(
+    /// Looks up where the entries of an order stand, by revision.
+    pub(super) fn locate(
         &self,
         correlation_id: &str,
         basis: u64,
-    ) -> Result<Located, QueryError> {
+    ) -> Result<Vec<Point>, QueryError> {
         let order = order_hash(correlation_id.as_bytes());
         let entries = self.views.order(&order, correlation_id.as_bytes(), basis)?;
-        let places = entries.iter().map(|indexed| indexed.place).collect();
-        Ok(Located { basis, places })
+        Ok(entries.iter().map(|indexed| indexed.place).collect())
     }
 
     /// Reads the entries of an order, by revision.
     pub(super) fn read(
         &self,
         correlation_id: &str,
-        located: &Located,
+        places: &[Point],
     ) -> Result<Vec<RecordedEvent>, QueryError> {
-        let mut recorded = Vec::with_capacity(located.places.len());
-        self.reader.entries(&located.places, |entry| recorded.push(entry.to_recorded()))?;
+        let mut recorded = Vec::with_capacity(places.len());
+        self.reader.entries(places, |entry| recorded.push(entry.to_recorded()))?;
         let sound = recorded.iter().all(|one| one.event.correlation_id() == correlation_id);
         if sound { Ok(recorded) } else { Err(crate::view::ViewError::wrong_order())? }
     }
-}
-
-/// Where the entries of an order stand, at a basis.
-#[derive(Debug)]
-pub(crate) struct Located {
-    pub(crate) basis: u64,
-    /// By revision.
-    pub(crate) places: Vec<Point>,
 }
 
 impl AsOf {

@@ -137,6 +137,7 @@ fn the_views_of_an_idle_ledger_are_never_behind() {
     assert_eq!(ledger.views_at_least(0).unwrap(), 0);
     for event in events(20, 2) {
         let head = ledger.append(Batch::of([event])).unwrap().head;
+        assert!(ledger.views_at_least(head).unwrap() >= head);
         let list = ledger.list_orders(&ListQuery { limit: 1, ..ListQuery::default() }).unwrap();
         assert!(list.basis >= head);
     }

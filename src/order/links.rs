@@ -1,6 +1,8 @@
 //! What events say of other orders: linked histories, splits and merges.
 //! Does not know what these orders are.
 
+use std::collections::{BTreeSet, HashSet};
+
 use super::facts::Facts;
 use super::policy::Policy;
 use crate::event::{Event, Fact, RecordedEvent, path};
@@ -21,10 +23,10 @@ pub(crate) struct Link {
 
 /// The orders that an event links, splits into or merges with: those whose state it may change.
 /// Empty for nearly every event.
-pub(crate) fn link_targets(event: &Event) -> Vec<String> {
+pub(crate) fn link_targets(event: &Event) -> BTreeSet<String> {
     let kinds = ["ref.linked", "ref.unlinked", "order.split", "order.merged"];
     if !kinds.contains(&event.event_type()) {
-        return Vec::new();
+        return BTreeSet::new();
     }
     let recorded = RecordedEvent {
         offset: 0,
@@ -37,6 +39,11 @@ pub(crate) fn link_targets(event: &Event) -> Vec<String> {
     named_by(&Fact::of(&recorded), own).into_iter().map(|(target, _)| target).collect()
 }
 
+/// Whether an event may change what its order says of others.
+pub(crate) fn moves_links(event: &Event) -> bool {
+    event.event_type() == "event.corrected" || !link_targets(event).is_empty()
+}
+
 /// The links that hold, of an order's own events: those that were not taken back.
 pub(crate) fn links(own: &[RecordedEvent]) -> Vec<Link> {
     let kinds = ["ref.linked", "order.split", "order.merged"];
@@ -46,15 +53,17 @@ pub(crate) fn links(own: &[RecordedEvent]) -> Vec<Link> {
     let order = own.first().map_or("", |first| first.event.correlation_id());
     let facts = Facts::of(own, &Policy::default());
     let mut links: Vec<Link> = Vec::new();
+    let mut known: HashSet<(String, Relation)> = HashSet::new();
     for (_, fact) in facts.counting() {
         let named = named_by(fact, order);
         if fact.type_name() == "ref.unlinked" {
-            links.retain(|link| !named.iter().any(|(target, _)| *target == link.target));
+            let named: HashSet<String> = named.into_iter().map(|(target, _)| target).collect();
+            links.retain(|link| !named.contains(&link.target));
+            known.retain(|(target, _)| !named.contains(target));
             continue;
         }
         for (target, relation) in named {
-            let known = links.iter().any(|link| link.target == target && link.relation == relation);
-            if !known {
+            if known.insert((target.clone(), relation)) {
                 links.push(Link { target, relation, offset: fact.offset() });
             }
         }

@@ -16,6 +16,8 @@ use crate::order::Dimension;
 use crate::proto::{StageAge, StatusDimension};
 use crate::time::{now_ns, ns_from_parts, signed};
 
+/// Rows that are looked up in less time than another thread takes to wake.
+const SHORT_ROWS_MAX: usize = 4;
 /// Rows of a page where the request does not say, and at most.
 const PAGE_ROWS: u32 = 100;
 const PAGE_ROWS_MAX: u32 = 1_000;
@@ -37,7 +39,7 @@ pub(super) async fn find_orders(
         None => None,
         Some(rest) => Some(FindPosition(from_hex(rest).ok_or_else(bad_token)?)),
     };
-    reach(ledger, request.basis.as_ref()).await?;
+    reach_views(ledger, request.basis.as_ref()).await?;
     let said = |text: String| (!text.is_empty()).then_some(text);
     let query = FindQuery {
         value: request.value,
@@ -46,16 +48,23 @@ pub(super) async fn find_orders(
         limit,
         after,
     };
-    blocking(ledger, move |ledger| {
-        let found = ledger.find_orders(&query)?;
-        let next = found.next.map(|next| token(&about, &to_hex(&next.0)));
-        Ok(wire::FindOrdersResponse {
-            orders: found.rows.into_iter().map(found_order).collect(),
-            basis: found.basis,
-            next_page_token: next.unwrap_or_default(),
-        })
+    let first = FindQuery { limit: limit.min(SHORT_ROWS_MAX), ..query.clone() };
+    let mut found = ledger.find_orders(&first).map_err(QueryError::into_status)?;
+    if found.next.is_some() && limit > SHORT_ROWS_MAX {
+        found = blocking(ledger, move |ledger| ledger.find_orders(&query)).await?;
+    }
+    let next = found.next.map(|next| token(&about, &to_hex(&next.0)));
+    Ok(wire::FindOrdersResponse {
+        orders: found.rows.into_iter().map(found_order).collect(),
+        basis: found.basis,
+        next_page_token: next.unwrap_or_default(),
     })
-    .await
+}
+
+/// Waits until the views go to the head that there is now, or that a basis asks for.
+async fn reach_views(ledger: &Ledger, basis: Option<&wire::Basis>) -> Result<(), Status> {
+    reach(ledger, basis).await?;
+    ledger.views_reach(ledger.head()).await.map(drop).map_err(QueryError::into_status)
 }
 
 fn found_order(found: FoundOrder) -> wire::FoundOrder {
@@ -92,7 +101,7 @@ pub(super) async fn list_orders(
         None => None,
         Some(rest) => Some(list_position(rest).ok_or_else(bad_token)?),
     };
-    reach(ledger, request.basis.as_ref()).await?;
+    reach_views(ledger, request.basis.as_ref()).await?;
     let now_ns = signed(now_ns());
     let query = ListQuery { filter, sort, reverse: request.reverse, limit, after, now_ns };
     blocking(ledger, move |ledger| {

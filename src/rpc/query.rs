@@ -17,8 +17,6 @@ use crate::time::{signed, timestamp};
 
 /// How long a query waits for the head that it asks for.
 const AT_LEAST_WAIT: Duration = Duration::from_secs(5);
-/// Orders of more entries are read on a thread that may wait for the disk.
-const INLINE_ENTRIES_MAX: usize = 64;
 /// Rows of a page where the request does not say.
 const PAGE_ROWS: usize = 1_000;
 /// Bytes of events in a page, so that it fits into a message.
@@ -88,6 +86,11 @@ pub(super) async fn get_order(
         }
     };
     let id = request.correlation_id;
+    let short = if other.is_some() { Ok(None) } else { ledger.get_short_order(&id, as_of) };
+    if let Some(found) = short.map_err(QueryError::into_status)? {
+        let (order, basis) = (Some(found.state), found.basis);
+        return Ok(wire::GetOrderResponse { order, basis, ..wire::GetOrderResponse::default() });
+    }
     blocking(ledger, move |ledger| {
         let found = ledger.get_order(&id, as_of)?;
         let compared = other.map(|other| ledger.get_order(&id, other)).transpose()?;
@@ -157,20 +160,15 @@ pub(super) async fn get_timeline(
         limit: Some(limit),
         bytes_max: Some(PAGE_BYTES_MAX),
     };
-    let located = ledger.locate(&query.correlation_id, query.as_of);
-    let located = located.map_err(QueryError::into_status)?;
-    let (located_count, include_hashes) = (located.places.len(), request.include_hashes);
-    let query =
-        TimelineQuery { as_of: AsOf { offset: Some(located.basis), ..query.as_of }, ..query };
-    let answer = move |ledger: &Ledger| {
-        let timeline = ledger.get_timeline(&query)?;
-        Ok(timeline_response(&timeline, page.after(&query, &timeline), include_hashes))
+    let include_hashes = request.include_hashes;
+    let short = ledger.get_short_timeline(&query).map_err(QueryError::into_status)?;
+    let timeline = if let Some(timeline) = short {
+        timeline
+    } else {
+        let query = query.clone();
+        blocking(ledger, move |ledger| ledger.get_timeline(&query)).await?
     };
-    // A few entries are read in less time than another thread takes to wake.
-    if located_count <= INLINE_ENTRIES_MAX {
-        return answer(ledger).map_err(QueryError::into_status);
-    }
-    blocking(ledger, answer).await
+    Ok(timeline_response(&timeline, page.after(&query, &timeline), include_hashes))
 }
 
 fn watermark(source: SourceWatermark) -> wire::SourceWatermark {

@@ -11,7 +11,7 @@ use crate::event::{Event, RecordedEvent};
 use crate::log::Hash;
 
 /// Bytes of a generation.
-const GENERATION_BYTES: usize = 24 * 1024 * 1024;
+pub(super) const GENERATION_BYTES: usize = 24 * 1024 * 1024;
 
 /// Whole histories of orders, up to the checkpoint.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ impl Cache {
     /// events would otherwise hold on to the whole piece of the log that they were read in.
     pub(super) fn put(&mut self, order: Hash, mut events: Vec<RecordedEvent>, fresh: usize) {
         let bytes = bytes_of(&events);
-        if bytes > GENERATION_BYTES / 16 {
+        if bytes > GENERATION_BYTES / 2 {
             return;
         }
         let fresh = events.get_mut(fresh..).unwrap_or_default();
@@ -57,6 +57,6 @@ impl Cache {
     }
 }
 
-fn bytes_of(events: &[RecordedEvent]) -> usize {
+pub(super) fn bytes_of(events: &[RecordedEvent]) -> usize {
     events.iter().map(|one| size_of::<RecordedEvent>() + one.event.body().len()).sum()
 }

@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redb::{Key, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
-use redb::{ReadTransaction, TableDefinition};
+use redb::{Key, ReadOnlyTable, ReadableTable as _, ReadableTableMetadata as _};
 
 use super::changes::{Keys, SourceRow, StatusRow, carried_of, status_of};
 use super::failure::Failure;
@@ -12,7 +11,6 @@ use super::key::{numbered, texts, word_prefix};
 use super::linked::{histories_of, said_about, targets_of};
 use super::row::decode_row;
 use super::snapshot::Snapshot;
-use super::tables::{BY_UPDATE, BY_WORD, COUNTS, FACETS, LINKS, REFERENCES, SOURCES};
 use super::{ViewError, Views};
 use crate::event::RecordedEvent;
 use crate::num::u64_from;
@@ -36,8 +34,7 @@ impl Views {
         correlation_id: &str,
         tally: &mut Tally,
     ) -> Result<Vec<String>, ViewError> {
-        self.tables.with(|database| {
-            let snapshot = Snapshot::open(database)?;
+        self.tables.read(|snapshot| {
             let own = |id: &str| -> Result<Vec<RecordedEvent>, Failure> {
                 let rows = snapshot.order(id.as_bytes())?;
                 let rows: Vec<_> = rows.into_iter().collect();
@@ -59,9 +56,8 @@ impl Views {
             }
             let history = History { correlation_id, events: &events, incoming: &incoming };
             let derived = derive(&history, &self.policy);
-            let transaction = database.begin_read()?;
             let mut found = Vec::new();
-            compare_links(&transaction, (row.number, correlation_id), &targets, &mut found)?;
+            compare_links(snapshot, (row.number, correlation_id), &targets, &mut found)?;
             let Some(rows) = snapshot.rows(row.number)? else {
                 found.push("it has no status".to_owned());
                 return Ok(found);
@@ -71,22 +67,21 @@ impl Views {
             compare_rows((correlation_id, &derived), (&status, &carried), &mut found);
             let keys = Keys::of(row.number, &derived.status, &derived.references);
             tally.note_keys(&keys, &derived.status);
-            compare_keys(&transaction, row.number, &keys, &mut found)?;
+            compare_keys(snapshot, row.number, &keys, &mut found)?;
             Ok(found)
         })
     }
 
     /// What the tables have beside or instead of what all orders together leave in them.
     pub(crate) fn tally_differences(&self, tally: &Tally) -> Result<Vec<String>, ViewError> {
-        self.tables.with(|database| {
-            let transaction = database.begin_read()?;
+        self.tables.read(|snapshot| {
             let mut found = Vec::new();
             let lengths = [
-                ("by_update", transaction.open_table(BY_UPDATE)?.len()?),
-                ("by_word", transaction.open_table(BY_WORD)?.len()?),
-                ("facets", transaction.open_table(FACETS)?.len()?),
-                ("references", transaction.open_table(REFERENCES)?.len()?),
-                ("links", transaction.open_table(LINKS)?.len()?),
+                ("by_update", snapshot.by_update.len()?),
+                ("by_word", snapshot.by_word.len()?),
+                ("facets", snapshot.facets.len()?),
+                ("references", snapshot.references.len()?),
+                ("links", snapshot.links.len()?),
             ];
             let expected = tally.keys.into_iter().chain([tally.links]);
             for ((table, has), expected) in lengths.into_iter().zip(expected) {
@@ -95,7 +90,7 @@ impl Views {
                 }
             }
             let mut counts = BTreeMap::new();
-            for row in transaction.open_table(COUNTS)?.iter()? {
+            for row in snapshot.counts.iter()? {
                 let (key, count) = row?;
                 counts.insert(key.value().to_vec(), count.value());
             }
@@ -103,7 +98,7 @@ impl Views {
                 found.push("table counts differs".to_owned());
             }
             let mut sources = BTreeMap::new();
-            for row in transaction.open_table(SOURCES)?.iter()? {
+            for row in snapshot.sources.iter()? {
                 let (key, value) = row?;
                 let source = String::from_utf8_lossy(key.value()).into_owned();
                 sources.insert(source, decode_row::<SourceRow>(key.value(), value.value())?);
@@ -174,7 +169,7 @@ fn compare_rows(
 }
 
 fn compare_keys(
-    transaction: &ReadTransaction,
+    snapshot: &Snapshot,
     number: u64,
     keys: &Keys,
     found: &mut Vec<String>,
@@ -182,13 +177,10 @@ fn compare_keys(
     let facets: Vec<Vec<u8>> =
         keys.facets.iter().map(|facet| numbered(facet.clone(), number)).collect();
     let missing = [
-        ("by_update", missing(transaction, BY_UPDATE, keys.by_update.iter())?),
-        ("by_word", missing(transaction, BY_WORD, keys.by_word.iter())?),
-        ("facets", missing(transaction, FACETS, facets.iter().map(Vec::as_slice))?),
-        (
-            "references",
-            missing(transaction, REFERENCES, keys.references.iter().map(Vec::as_slice))?,
-        ),
+        ("by_update", missing(&snapshot.by_update, keys.by_update.iter())?),
+        ("by_word", missing(&snapshot.by_word, keys.by_word.iter())?),
+        ("facets", missing(&snapshot.facets, facets.iter().map(Vec::as_slice))?),
+        ("references", missing(&snapshot.references, keys.references.iter().map(Vec::as_slice))?),
     ];
     for (table, missing) in missing {
         if missing > 0 {
@@ -198,12 +190,10 @@ fn compare_keys(
     Ok(())
 }
 
-fn missing<'k, K: Key>(
-    transaction: &ReadTransaction,
-    definition: TableDefinition<'static, K, ()>,
+fn missing<'k, K: Key + 'static>(
+    table: &ReadOnlyTable<K, ()>,
     keys: impl Iterator<Item = K::SelfType<'k>>,
 ) -> Result<u64, Failure> {
-    let table = transaction.open_table(definition)?;
     let mut missing = 0;
     for key in keys {
         missing += u64::from(table.get(key)?.is_none());
@@ -212,15 +202,14 @@ fn missing<'k, K: Key>(
 }
 
 fn compare_links(
-    transaction: &ReadTransaction,
+    snapshot: &Snapshot,
     (number, correlation_id): (u64, &str),
     targets: &BTreeSet<String>,
     found: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let table = transaction.open_table(LINKS)?;
     for target in targets {
         let key = numbered(texts(&[target]), number);
-        let row = table.get(key.as_slice())?;
+        let row = snapshot.links.get(key.as_slice())?;
         let linking: Option<String> = row.map(|row| decode_row(&key, row.value())).transpose()?;
         if linking.as_deref() != Some(correlation_id) {
             found.push(format!("its link to {target} is missing"));

@@ -1,47 +1,42 @@
 //! All that the tables hold, as text, for tests that compare two ledgers. Does not know the log.
 
-use redb::{Database, Key, ReadableDatabase as _, ReadableTable as _, TableDefinition, Value};
+use redb::{Key, ReadOnlyTable, ReadableTable as _, Value};
 
 use super::Views;
 use super::changes::{carried_of, status_of};
 use super::failure::Failure;
 use super::row::decode_row;
-use super::tables::{
-    BY_UPDATE, BY_WORD, CARRIED, COUNTS, FACETS, LINKS, ORDERS, OrderRow, REFERENCES, SOURCES,
-    STATUS, read_entries,
-};
-use crate::view::tables::ENTRIES;
+use super::snapshot::Snapshot;
+use super::tables::OrderRow;
 
 impl Views {
     /// A line for every row, by table and key. How entries were chunked into rows is left out.
     pub(crate) fn dump(&self) -> Vec<String> {
-        self.tables.with(dump).unwrap()
+        self.tables.read(dump).unwrap()
     }
 }
 
-fn dump(database: &Database) -> Result<Vec<String>, Failure> {
+fn dump(snapshot: &Snapshot) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
-    raw(database, BY_UPDATE, &mut lines)?;
-    raw(database, BY_WORD, &mut lines)?;
-    raw(database, FACETS, &mut lines)?;
-    raw(database, REFERENCES, &mut lines)?;
-    raw(database, LINKS, &mut lines)?;
-    raw(database, SOURCES, &mut lines)?;
-    raw(database, COUNTS, &mut lines)?;
-    let transaction = database.begin_read()?;
-    let entries = transaction.open_table(ENTRIES)?;
-    for row in transaction.open_table(ORDERS)?.iter()? {
+    raw("by_update", &snapshot.by_update, &mut lines)?;
+    raw("by_word", &snapshot.by_word, &mut lines)?;
+    raw("facets", &snapshot.facets, &mut lines)?;
+    raw("references", &snapshot.references, &mut lines)?;
+    raw("links", &snapshot.links, &mut lines)?;
+    raw("sources", &snapshot.sources, &mut lines)?;
+    raw("counts", &snapshot.counts, &mut lines)?;
+    for row in snapshot.orders.iter()? {
         let (key, value) = row?;
         let order: OrderRow = decode_row(key.value(), value.value())?;
         let name = String::from_utf8_lossy(key.value()).into_owned();
-        lines.push(format!("order {name}: {order:?} {:?}", read_entries(&entries, order)?));
+        lines.push(format!("order {name}: {order:?} {:?}", snapshot.entries(order)?));
     }
-    for row in transaction.open_table(STATUS)?.iter()? {
+    for row in snapshot.status.iter()? {
         let (key, value) = row?;
         lines.push(format!("status {}", key.value()));
         lines.push(format!("{:?}", status_of(key.value(), value.value())?));
     }
-    for row in transaction.open_table(CARRIED)?.iter()? {
+    for row in snapshot.carried.iter()? {
         let (key, value) = row?;
         let carried = carried_of(key.value(), value.value())?;
         lines.push(format!("carried {}: {carried:?}", key.value()));
@@ -50,14 +45,13 @@ fn dump(database: &Database) -> Result<Vec<String>, Failure> {
 }
 
 fn raw<K: Key + 'static, V: Value + 'static>(
-    database: &Database,
-    definition: TableDefinition<'static, K, V>,
+    name: &str,
+    table: &ReadOnlyTable<K, V>,
     lines: &mut Vec<String>,
 ) -> Result<(), Failure> {
-    let table = database.begin_read()?.open_table(definition)?;
     for row in table.iter()? {
         let (key, value) = row?;
-        lines.push(format!("{definition} {:?} {:?}", key.value(), value.value()));
+        lines.push(format!("{name} {:?} {:?}", key.value(), value.value()));
     }
     Ok(())
 }

@@ -1,17 +1,14 @@
 //! Finds the orders that carry a reference, and how far sources' news reach.
 //! Does not know how references came into the tables.
 
-use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _};
+use redb::ReadableTable as _;
 
 use super::ask::{FindPosition, FindQuery, FoundOrder, FoundOrders, SourceWatermark};
 use super::changes::{SourceRow, carried_of, status_of};
 use super::failure::Failure;
 use super::key::{behind, number_of, texts};
 use super::row::{DamagedRow, decode_row};
-use super::tables::{
-    CARRIED, CHECKPOINT, Checkpoint, ENTRIES, ORDERS, OrderRow, REFERENCES, SOURCES, STATUS,
-    read_entries,
-};
+use super::snapshot::Snapshot;
 use crate::order::OrderStatus;
 use crate::proto::{OrderReference, Reference};
 use crate::time::timestamp;
@@ -19,21 +16,13 @@ use crate::time::timestamp;
 /// The type of the reference that an order's own name is.
 const OWN_NAME: &str = "correlation_id";
 
-/// The offset up to which the tables have the log, in one state of them.
-pub(super) fn basis_of(transaction: &ReadTransaction) -> Result<u64, Failure> {
-    let row = transaction.open_table(CHECKPOINT)?;
-    let row = row.get(())?.map(|row| decode_row::<Checkpoint>(b"", row.value())).transpose()?;
-    Ok(row.map_or(0, |checkpoint| checkpoint.end.offset))
-}
-
 /// Answers a look-up.
-pub(super) fn find(database: &Database, query: &FindQuery) -> Result<FoundOrders, Failure> {
-    let transaction = database.begin_read()?;
-    let mut found = FoundOrders { basis: basis_of(&transaction)?, ..FoundOrders::default() };
+pub(super) fn find(snapshot: &Snapshot, query: &FindQuery) -> Result<FoundOrders, Failure> {
+    let mut found = FoundOrders { basis: snapshot.basis(), ..FoundOrders::default() };
     let limit = query.limit.max(1);
     let mut last = FindPosition::default();
     if query.after.is_none() && query.issuer.is_none() && asks_for_own_name(query) {
-        found.rows.extend(by_own_name(&transaction, &query.value)?);
+        found.rows.extend(by_own_name(snapshot, &query.value)?);
     }
     let mut prefix = vec![query.value.as_str()];
     prefix.extend(query.kind.as_deref());
@@ -47,12 +36,12 @@ pub(super) fn find(database: &Database, query: &FindQuery) -> Result<FoundOrders
         begin.push(0);
     }
     let end = behind(&prefix);
-    let table = transaction.open_table(REFERENCES)?;
-    let keys = (begin < end).then(|| table.range(begin.as_slice()..end.as_slice())).transpose()?;
+    let range = || snapshot.references.range(begin.as_slice()..end.as_slice());
+    let keys = (begin < end).then(range).transpose()?;
     for row in keys.into_iter().flatten() {
         let (key, _) = row?;
         let key = key.value();
-        let row = carrier(&transaction, key)?;
+        let row = carrier(snapshot, key)?;
         let issuer = row.reference.reference.as_ref().map(|named| named.issuer.as_str());
         if query.issuer.is_some() && query.issuer.as_deref() != issuer {
             continue;
@@ -71,21 +60,16 @@ fn asks_for_own_name(query: &FindQuery) -> bool {
     query.kind.as_deref().is_none_or(|kind| kind == OWN_NAME)
 }
 
-fn status(
-    transaction: &ReadTransaction,
-    number: u64,
-) -> Result<Option<(String, OrderStatus)>, Failure> {
-    let table = transaction.open_table(STATUS)?;
-    let row = table.get(number)?.map(|row| status_of(number, row.value())).transpose()?;
+fn status(snapshot: &Snapshot, number: u64) -> Result<Option<(String, OrderStatus)>, Failure> {
+    let row = snapshot.status.get(number)?.map(|row| status_of(number, row.value())).transpose()?;
     Ok(row.map(|row| (row.correlation_id, row.status)))
 }
 
 /// The order that a key of `references` names.
-fn carrier(transaction: &ReadTransaction, key: &[u8]) -> Result<FoundOrder, Failure> {
+fn carrier(snapshot: &Snapshot, key: &[u8]) -> Result<FoundOrder, Failure> {
     let number = !number_of(key);
-    let (correlation_id, status) = status(transaction, number)?.ok_or(DamagedRow)?;
-    let table = transaction.open_table(CARRIED)?;
-    let row = table.get(number)?.ok_or(DamagedRow)?;
+    let (correlation_id, status) = status(snapshot, number)?.ok_or(DamagedRow)?;
+    let row = snapshot.carried.get(number)?.ok_or(DamagedRow)?;
     let carried = carried_of(number, row.value())?;
     let same =
         |one: &OrderReference| super::changes::reference_key(number, one).as_deref() == Some(key);
@@ -94,15 +78,13 @@ fn carrier(transaction: &ReadTransaction, key: &[u8]) -> Result<FoundOrder, Fail
 }
 
 /// The order of a name, as if it carried its name as a reference.
-fn by_own_name(transaction: &ReadTransaction, value: &str) -> Result<Option<FoundOrder>, Failure> {
-    let orders = transaction.open_table(ORDERS)?;
-    let Some(row) = orders.get(value.as_bytes())? else {
+fn by_own_name(snapshot: &Snapshot, value: &str) -> Result<Option<FoundOrder>, Failure> {
+    let Some(order) = snapshot.order(value.as_bytes())? else {
         return Ok(None);
     };
-    let order: OrderRow = decode_row(value.as_bytes(), row.value())?;
-    let entries = read_entries(&transaction.open_table(ENTRIES)?, order)?;
+    let entries = snapshot.entries(order)?;
     let offset = |indexed: Option<&super::Indexed>| indexed.map_or(0, |one| one.place.offset);
-    let (correlation_id, status) = status(transaction, order.number)?.ok_or(DamagedRow)?;
+    let (correlation_id, status) = status(snapshot, order.number)?.ok_or(DamagedRow)?;
     let reference = OrderReference {
         reference: Some(Reference {
             r#type: OWN_NAME.to_owned(),
@@ -118,10 +100,9 @@ fn by_own_name(transaction: &ReadTransaction, value: &str) -> Result<Option<Foun
 }
 
 /// Every source, sorted, and the offset up to which that is known.
-pub(super) fn sources(database: &Database) -> Result<(Vec<SourceWatermark>, u64), Failure> {
-    let transaction = database.begin_read()?;
+pub(super) fn sources(snapshot: &Snapshot) -> Result<(Vec<SourceWatermark>, u64), Failure> {
     let mut found = Vec::new();
-    for row in transaction.open_table(SOURCES)?.iter()? {
+    for row in snapshot.sources.iter()? {
         let (key, value) = row?;
         let row: SourceRow = decode_row(key.value(), value.value())?;
         found.push(SourceWatermark {
@@ -132,5 +113,5 @@ pub(super) fn sources(database: &Database) -> Result<(Vec<SourceWatermark>, u64)
             offset: row.offset,
         });
     }
-    Ok((found, basis_of(&transaction)?))
+    Ok((found, snapshot.basis()))
 }

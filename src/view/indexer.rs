@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{PASS_ENTRIES, Views};
+use super::{GenerationSize, PASS_SIZE, Views};
 
 /// How long entries stay in the tail while few come.
 const IDLE_PASS_AFTER: Duration = Duration::from_secs(2);
@@ -23,7 +23,10 @@ pub(crate) struct Indexer {
 struct Shared {
     views: Arc<Views>,
     state: Mutex<State>,
-    changed: Condvar,
+    /// A pass is due, or the end has come.
+    asked: Condvar,
+    /// A pass has ended.
+    passed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -36,8 +39,8 @@ struct State {
 
 impl Indexer {
     pub(crate) fn start(views: Arc<Views>) -> std::io::Result<Self> {
-        let state = Mutex::new(State::default());
-        let shared = Arc::new(Shared { views, state, changed: Condvar::new() });
+        let (state, asked, passed) = (Mutex::default(), Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { views, state, asked, passed });
         let running = Arc::clone(&shared);
         let thread =
             std::thread::Builder::new().name("view-index".into()).spawn(move || running.run())?;
@@ -49,11 +52,10 @@ impl Indexer {
         Passes { shared: Arc::clone(&self.shared) }
     }
 
-    /// Says that the current generation has so many entries.
-    pub(crate) fn grown(&self, entry_count: usize) {
-        if entry_count >= PASS_ENTRIES {
-            self.shared.state().due = true;
-            self.shared.changed.notify_all();
+    /// Says that the current generation has become so large.
+    pub(crate) fn grown(&self, size: GenerationSize) {
+        if size.exceeds(PASS_SIZE) {
+            self.shared.ask(&mut self.shared.state());
         }
     }
 
@@ -71,9 +73,8 @@ impl Indexer {
             if let Some(failure) = &state.failure {
                 return Err(failure.clone());
             }
-            state.due = true;
-            self.shared.changed.notify_all();
-            state = self.shared.wait(state, RETRY_AFTER);
+            self.shared.ask(&mut state);
+            state = wait(&self.shared.passed, state, RETRY_AFTER);
         }
     }
 }
@@ -90,8 +91,7 @@ impl Passes {
         if *self.shared.views.reached().borrow() >= offset {
             return true;
         }
-        self.shared.state().due = true;
-        self.shared.changed.notify_all();
+        self.shared.ask(&mut self.shared.state());
         false
     }
 
@@ -107,10 +107,14 @@ impl Passes {
             if left.is_zero() {
                 return false;
             }
-            state.due = true;
-            self.shared.changed.notify_all();
-            state = self.shared.wait(state, left.min(RETRY_AFTER));
+            self.shared.ask(&mut state);
+            state = wait(&self.shared.passed, state, left);
         }
+    }
+
+    /// Why the last pass failed, where it did.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.shared.state().failure.clone()
     }
 }
 
@@ -118,7 +122,7 @@ impl Drop for Indexer {
     /// Writes what is left, so that the next opening finds nothing to do.
     fn drop(&mut self) {
         self.shared.state().stop = true;
-        self.shared.changed.notify_all();
+        self.shared.asked.notify_one();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -130,31 +134,35 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'s>(&self, state: MutexGuard<'s, State>, most: Duration) -> MutexGuard<'s, State> {
-        self.changed.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
+    fn ask(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.due, true) {
+            self.asked.notify_one();
+        }
     }
 
     fn run(&self) {
         loop {
             let mut state = self.state();
             if !state.due && !state.stop {
-                state = self.wait(state, IDLE_PASS_AFTER);
+                state = wait(&self.asked, state, IDLE_PASS_AFTER);
             }
             state.due = false;
             let (stop, failed_before) = (state.stop, state.failure.is_some());
             drop(state);
             let passed = self.pass(failed_before, stop);
-            let mut state = self.state();
             if let (Err(reason), false) = (&passed, failed_before) {
                 tracing::error!(%reason, "the views cannot be written; trying again");
             }
+            let mut state = self.state();
             state.failure = passed.err();
-            self.changed.notify_all();
+            self.passed.notify_all();
             if stop {
                 return;
             }
-            if state.failure.is_some() {
-                drop(self.wait(state, RETRY_AFTER));
+            let retry_at = Instant::now() + RETRY_AFTER;
+            while state.failure.is_some() && !state.stop && Instant::now() < retry_at {
+                // Who asks meanwhile does not make it sooner.
+                state = wait(&self.asked, state, RETRY_AFTER);
             }
         }
     }
@@ -171,4 +179,12 @@ impl Shared {
             }
         }
     }
+}
+
+fn wait<'s>(
+    condition: &Condvar,
+    state: MutexGuard<'s, State>,
+    most: Duration,
+) -> MutexGuard<'s, State> {
+    condition.wait_timeout(state, most).unwrap_or_else(PoisonError::into_inner).0
 }

@@ -3,18 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase as _};
-
 use super::ask::{ListPosition, ListQuery, ListSort, OrderFilter, OrderList};
 use super::changes::{StatusRow, facets_of, status_of};
 use super::failure::Failure;
-use super::find::basis_of;
 use super::key::{
     Facet, UpdateKey, WordKey, behind, facet_prefix, number_of, rank_and_number, since_rank,
     update_key, update_rank, word_key, word_prefix,
 };
-use super::row::{DamagedRow, decode_row};
-use super::tables::{BY_UPDATE, BY_WORD, CHECKPOINT, COUNTS, Checkpoint, FACETS, STATUS};
+use super::row::DamagedRow;
+use super::snapshot::Snapshot;
 use super::walk::{Places, merged};
 use crate::num::{u64_from, usize_from};
 use crate::order::{Dimension, OrderStatus, Word};
@@ -91,12 +88,7 @@ impl<'q> Wanted<'q> {
 struct Lister<'q> {
     query: &'q ListQuery,
     wanted: Wanted<'q>,
-    status: ReadOnlyTable<u64, &'static [u8]>,
-    by_update: ReadOnlyTable<&'static UpdateKey, ()>,
-    by_word: ReadOnlyTable<&'static WordKey, ()>,
-    facets: ReadOnlyTable<&'static [u8], ()>,
-    counts: ReadOnlyTable<&'static [u8], u64>,
-    order_count: u64,
+    snapshot: &'q Snapshot,
 }
 
 /// A row on its way into a list.
@@ -104,13 +96,11 @@ type Listed = (ListPosition, StatusRow);
 
 /// Answers a list. `updated_from` is the offset that `updated_since_ns` stands for.
 pub(super) fn list(
-    database: &Database,
+    snapshot: &Snapshot,
     query: &ListQuery,
     updated_from: Option<u64>,
 ) -> Result<OrderList, Failure> {
-    let transaction = database.begin_read()?;
-    let basis = basis_of(&transaction)?;
-    let lister = Lister::open(&transaction, query, Wanted::of(query, updated_from))?;
+    let lister = Lister { query, wanted: Wanted::of(query, updated_from), snapshot };
     let limit = query.limit.max(1);
     let mut page = lister.list(limit + 1)?;
     let next = if page.len() > limit {
@@ -120,31 +110,10 @@ pub(super) fn list(
         None
     };
     let rows = page.into_iter().map(|(_, row)| (row.correlation_id, row.status)).collect();
-    Ok(OrderList { rows, next, basis })
+    Ok(OrderList { rows, next, basis: snapshot.basis() })
 }
 
-impl<'q> Lister<'q> {
-    fn open(
-        transaction: &ReadTransaction,
-        query: &'q ListQuery,
-        wanted: Wanted<'q>,
-    ) -> Result<Self, Failure> {
-        let checkpoint = transaction.open_table(CHECKPOINT)?;
-        let checkpoint = checkpoint.get(())?;
-        let checkpoint: Option<Checkpoint> =
-            checkpoint.map(|row| decode_row(b"", row.value())).transpose()?;
-        Ok(Self {
-            query,
-            wanted,
-            status: transaction.open_table(STATUS)?,
-            by_update: transaction.open_table(BY_UPDATE)?,
-            by_word: transaction.open_table(BY_WORD)?,
-            facets: transaction.open_table(FACETS)?,
-            counts: transaction.open_table(COUNTS)?,
-            order_count: checkpoint.map_or(0, |checkpoint| checkpoint.order_count),
-        })
-    }
-
+impl Lister<'_> {
     /// The first rows, at most so many.
     fn list(&self, most: usize) -> Result<Vec<Listed>, Failure> {
         let Some((count, narrowest)) = self.narrowest()? else {
@@ -153,7 +122,7 @@ impl<'q> Lister<'q> {
         // How far a walk comes to fill a page, if what is wanted lies evenly in its order.
         let walked = match self.query.sort {
             ListSort::StageAge(dimension) => self.count_words(dimension)?,
-            ListSort::Updated | ListSort::FirstSeen => self.order_count,
+            ListSort::Updated | ListSort::FirstSeen => self.snapshot.order_count(),
         };
         let expected = u64_from(most).saturating_mul(walked) / count.max(1);
         if expected < count
@@ -171,7 +140,7 @@ impl<'q> Lister<'q> {
     fn count(&self, keys: impl Iterator<Item = Vec<u8>>) -> Result<u64, Failure> {
         let mut sum = 0;
         for key in keys {
-            sum += self.counts.get(key.as_slice())?.map_or(0, |count| count.value());
+            sum += self.snapshot.counts.get(key.as_slice())?.map_or(0, |count| count.value());
         }
         Ok(sum)
     }
@@ -191,11 +160,13 @@ impl<'q> Lister<'q> {
             best.offer(count, places.collect::<Result<_, _>>()?);
         }
         if let Some((dimension, rank)) = self.wanted.still {
-            let count = bounded(self.at_words(dimension, Some(rank))?);
+            let counted = bounded(self.at_words(dimension, Some(rank))?);
+            let count = counted.map_or_else(|| self.count_words(dimension), Ok)?;
             best.offer(count, self.at_words(dimension, Some(rank))?);
         }
         if self.query.filter.updated_since_ns.is_some() {
-            best.offer(bounded(vec![self.updated()?]), vec![self.updated()?]);
+            let count = bounded(vec![self.updated()?]);
+            best.offer(count.unwrap_or(self.snapshot.order_count()), vec![self.updated()?]);
         }
         Ok(best.0)
     }
@@ -209,12 +180,13 @@ impl<'q> Lister<'q> {
         let rank_max = rank_max.unwrap_or(u64::MAX);
         let places = self.wanted.words(dimension).into_iter().map(|word| {
             let at = (dimension, word);
-            let (low, high) = self.bounds(rank_max, matches_sort(self.query.sort, dimension));
+            let (low, high) =
+                self.bounds(rank_max, self.query.sort == ListSort::StageAge(dimension));
             let (low, high) = (word_key(at, low.0, low.1), word_key(at, high.0, high.1));
             if low > high {
                 return Ok(None);
             }
-            let range = self.by_word.range::<&WordKey>(&low..=&high)?;
+            let range = self.snapshot.by_word.range::<&WordKey>(&low..=&high)?;
             let places = range.map(|row| Ok(rank_and_number(row?.0.value())));
             let places: Places<'_> = Box::new(places);
             Ok(Some(places))
@@ -224,7 +196,7 @@ impl<'q> Lister<'q> {
 
     fn with_facet(&self, prefix: &[u8]) -> Result<Places<'_>, Failure> {
         let end = behind(prefix);
-        let range = self.facets.range(prefix..end.as_slice())?;
+        let range = self.snapshot.facets.range(prefix..end.as_slice())?;
         Ok(Box::new(range.map(|row| Ok((0, number_of(row?.0.value()))))))
     }
 
@@ -236,7 +208,7 @@ impl<'q> Lister<'q> {
         if low > high {
             return Ok(Box::new(std::iter::empty()));
         }
-        let range = self.by_update.range::<&UpdateKey>(&low..=&high)?;
+        let range = self.snapshot.by_update.range::<&UpdateKey>(&low..=&high)?;
         Ok(Box::new(range.map(|row| Ok(rank_and_number(row?.0.value())))))
     }
 
@@ -280,7 +252,7 @@ impl<'q> Lister<'q> {
     fn by_number(&self) -> Places<'static> {
         let (low, high) = self.bounds(0, true);
         let end = if self.query.reverse { high.1.saturating_add(1) } else { u64::MAX };
-        Box::new((low.1..end.min(self.order_count)).map(|number| Ok((0, number))))
+        Box::new((low.1..end.min(self.snapshot.order_count())).map(|number| Ok((0, number))))
     }
 
     /// Looks at all orders that the narrowest filter leaves.
@@ -294,18 +266,25 @@ impl<'q> Lister<'q> {
         let mut listed = Vec::new();
         for number in numbers {
             listed.extend(self.listed(number)?);
+            if listed.len() >= most.saturating_mul(4) {
+                self.keep_first(&mut listed, most);
+            }
         }
+        self.keep_first(&mut listed, most);
+        Ok(listed)
+    }
+
+    fn keep_first(&self, listed: &mut Vec<Listed>, most: usize) {
         listed.sort_unstable_by_key(|(position, _)| *position);
         if self.query.reverse {
             listed.reverse();
         }
         listed.truncate(most);
-        Ok(listed)
     }
 
     /// An order, where it is wanted and stands behind the page before.
     fn listed(&self, number: u64) -> Result<Option<Listed>, Failure> {
-        let row = self.status.get(number)?.ok_or(DamagedRow)?;
+        let row = self.snapshot.status.get(number)?.ok_or(DamagedRow)?;
         let row = status_of(number, row.value())?;
         let position = position(self.query.sort, number, &row.status);
         let behind = self.query.after.is_none_or(|after| {
@@ -326,10 +305,6 @@ impl<'t> Narrowest<'t> {
     }
 }
 
-fn matches_sort(sort: ListSort, dimension: Dimension) -> bool {
-    sort == ListSort::StageAge(dimension)
-}
-
 /// The place of an order in a list.
 pub(super) fn position(sort: ListSort, number: u64, status: &OrderStatus) -> ListPosition {
     let rank = match sort {
@@ -344,8 +319,9 @@ pub(super) fn position(sort: ListSort, number: u64, status: &OrderStatus) -> Lis
     ListPosition { rank, number }
 }
 
-/// How many places there are, as far as that is worth counting.
-fn bounded(places: Vec<Places<'_>>) -> u64 {
+/// How many places there are, where that is worth counting.
+fn bounded(places: Vec<Places<'_>>) -> Option<u64> {
     let most = usize_from(COUNTED_MAX + 1);
-    u64_from(places.into_iter().flatten().take(most).count())
+    let count = u64_from(places.into_iter().flatten().take(most).count());
+    (count <= COUNTED_MAX).then_some(count)
 }

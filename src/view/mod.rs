@@ -44,19 +44,19 @@ use cache::Cache;
 pub(crate) use compare::Tally;
 use failure::guarded;
 pub(crate) use indexer::{Indexer, Passes};
-pub(crate) use linked::{histories_of, said_about, targets_of};
+pub(crate) use linked::{histories_of, names_others, said_about};
 use pass::Pass;
-use snapshot::Snapshot;
 pub(crate) use tables::Checkpoint;
 use tables::Tables;
-pub(crate) use tail::{Indexed, Mark, OrderMap, Tail, TailEntry};
+pub(crate) use tail::{GenerationSize, Indexed, Mark, OrderMap, Tail, TailEntry};
 use tail::{TailOrder, mark_of};
 
-/// Entries of a generation that is due to go into the views.
-const PASS_ENTRIES: usize = 65_536;
+/// A generation that is due to go into the views.
+const PASS_SIZE: GenerationSize = GenerationSize { entries: 65_536, bytes: 24 * 1024 * 1024 };
 /// The same while the log is recovered: an order is folded once in a generation, so larger ones
 /// fold less.
-const RECOVERY_PASS_ENTRIES: usize = 262_144;
+const RECOVERY_PASS_SIZE: GenerationSize =
+    GenerationSize { entries: 131_072, bytes: 32 * 1024 * 1024 };
 
 /// Which event of its order an event is: the first half of SHA-256(length of source, source,
 /// `event_id`). Two events of one order with equal keys have equal source and id.
@@ -136,7 +136,11 @@ impl Views {
     pub(crate) fn open(origin: Origin, policy: Policy) -> Result<(Self, Checkpoint), ViewError> {
         let text = policy_text(&policy);
         let found = open_tables(&origin).and_then(|(tables, checkpoint)| {
-            if tables.policy()? == text { Ok((tables, checkpoint)) } else { Err(ViewError::Policy) }
+            if tables.read(|snapshot| Ok(snapshot.policy == text))? {
+                Ok((tables, checkpoint))
+            } else {
+                Err(ViewError::Policy)
+            }
         });
         let (tables, checkpoint) = match found {
             Ok(found) => found,
@@ -156,7 +160,7 @@ impl Views {
     /// Opens views that are there, with the policy that they were made with, to look at them.
     pub(crate) fn inspect(origin: Origin) -> Result<(Self, Checkpoint), ViewError> {
         let (tables, checkpoint) = open_tables(&origin)?;
-        let policy = serde_json::from_slice(&tables.policy()?)
+        let policy = serde_json::from_slice(&tables.read(|snapshot| Ok(snapshot.policy.clone()))?)
             .map_err(|error| ViewError::Damaged(format!("the policy: {error}")))?;
         Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
     }
@@ -190,7 +194,8 @@ impl Views {
         };
         if let Some(mark) = mark_of(placed) {
             // Only between blocks: a checkpoint is a place where a reader can start.
-            if self.tail.publish(mark, mark.point, std::iter::empty()) >= RECOVERY_PASS_ENTRIES {
+            let size = self.tail.publish(mark, mark.point, std::iter::empty());
+            if size.exceeds(RECOVERY_PASS_SIZE) {
                 self.settle()?;
                 self.tail.seal();
                 let views = Arc::clone(self);
@@ -243,13 +248,16 @@ impl Views {
         if tails.iter().all(whole) {
             return Ok(tails);
         }
-        let stored = self.tables.orders(orders.iter().map(|(_, id)| *id))?;
+        let stored: Vec<_> = self.tables.read(|snapshot| {
+            orders.iter().map(|(_, id)| snapshot.entries_of(id)).collect::<Result<_, _>>()
+        })?;
         stored.into_iter().zip(tails).map(|(stored, tail)| joined(stored, tail, head)).collect()
     }
 
     /// The last mark at or before an offset.
     pub(crate) fn mark(&self, offset: u64) -> Result<Option<Mark>, ViewError> {
-        self.tail.mark(offset).map_or_else(|| self.tables.mark(offset), |mark| Ok(Some(mark)))
+        let stored = || self.tables.read(|snapshot| snapshot.mark(offset));
+        self.tail.mark(offset).map_or_else(stored, |mark| Ok(Some(mark)))
     }
 
     /// A point at or before an offset, from which a reader can go on block by block.
@@ -260,7 +268,7 @@ impl Views {
     /// The number of orders.
     pub(crate) fn order_count(&self) -> Result<u64, ViewError> {
         let tail = self.tail.new_order_count();
-        Ok(self.tables.checkpoint()?.map_or(0, |checkpoint| checkpoint.order_count) + tail)
+        Ok(self.tables.read(|snapshot| Ok(snapshot.order_count()))? + tail)
     }
 
     /// Bytes of the file.
@@ -271,7 +279,7 @@ impl Views {
 
     /// The offset up to which the views have the log.
     pub(crate) fn checkpoint(&self) -> Result<u64, ViewError> {
-        Ok(self.tables.checkpoint()?.map_or(0, |checkpoint| checkpoint.end.offset))
+        self.tables.read(|snapshot| Ok(snapshot.basis()))
     }
 
     /// Checks every page of the file.
@@ -287,7 +295,7 @@ impl Views {
 
     fn pass_sealed(&self) -> Result<(), ViewError> {
         let sealed = self.tail.seal();
-        if sealed.entry_count > 0 {
+        if sealed.size.entries > 0 {
             let pass = Pass { tables: &self.tables, log: &self.reader, policy: &self.policy };
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
             // A fold that panics is like a page that does: the views stand still and say so.
@@ -316,17 +324,17 @@ impl Views {
         query: &ListQuery,
         updated_from: Option<u64>,
     ) -> Result<OrderList, ViewError> {
-        self.tables.with(|database| list::list(database, query, updated_from))
+        self.tables.read(|snapshot| list::list(snapshot, query, updated_from))
     }
 
     /// Answers a look-up.
     pub(crate) fn find(&self, query: &FindQuery) -> Result<FoundOrders, ViewError> {
-        self.tables.with(|database| find::find(database, query))
+        self.tables.read(|snapshot| find::find(snapshot, query))
     }
 
     /// Every source, and the offset up to which that is known.
     pub(crate) fn sources(&self) -> Result<(Vec<SourceWatermark>, u64), ViewError> {
-        self.tables.with(find::sources)
+        self.tables.read(find::sources)
     }
 
     /// The orders that may say something about an order, by events below `head`; not all do.
@@ -337,7 +345,7 @@ impl Views {
     ) -> Result<BTreeSet<String>, ViewError> {
         // The tail first, as everywhere.
         let tail = self.tail.candidates(order, head);
-        let mut found = self.tables.with(|database| Snapshot::open(database)?.candidates(id))?;
+        let mut found = self.tables.read(|snapshot| snapshot.candidates(id))?;
         found.extend(tail);
         Ok(found)
     }
@@ -368,7 +376,7 @@ fn joined(
 /// Opens the tables, and answers a checkpoint that the log agrees with.
 fn open_tables(origin: &Origin) -> Result<(Tables, Checkpoint), ViewError> {
     let tables = Tables::open(&*origin.disk, &origin.path)?;
-    match tables.checkpoint()? {
+    match tables.read(|snapshot| Ok(snapshot.checkpoint))? {
         Some(checkpoint) if checkpoint.ledger_id == origin.ledger_id => {
             checkpoint.check(&origin.reader)?;
             Ok((tables, checkpoint))

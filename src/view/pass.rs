@@ -4,13 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use redb::Database;
-
-use super::cache::Cache;
+use super::cache::{Cache, GENERATION_BYTES, bytes_of};
 use super::changes::{Changes, OrderRows, SourceRow};
 use super::failure::{Failure, guarded};
 use super::key::{numbered, texts};
-use super::linked::{histories_of, said_about, targets_of};
+use super::linked::{histories_of, names_others, said_by, targets_of};
 use super::snapshot::Snapshot;
 use super::tables::{Checkpoint, OrderRow, Tables};
 use super::tail::{Generation, TailOrder};
@@ -19,7 +17,8 @@ use super::{ViewError, first_offset};
 use crate::event::RecordedEvent;
 use crate::log::{Hash, LogReader, Point, order_hash};
 use crate::num::{u64_from, usize_from};
-use crate::order::{History, Policy, UNRESOLVED_PREFIX, derive};
+use crate::order::{History, Policy, UNRESOLVED_PREFIX, derive, moves_links};
+use crate::proto::RelatedOrder;
 
 /// Bytes of the log that are read at once.
 const READ_LEN: usize = 1024 * 1024;
@@ -64,7 +63,7 @@ struct Folded {
 impl Pass<'_> {
     /// Folds a generation and writes it.
     pub(super) fn run(&self, sealed: &Generation, cache: &mut Cache) -> Result<(), ViewError> {
-        let before = self.tables.checkpoint()?;
+        let before = self.tables.read(|snapshot| Ok(snapshot.checkpoint))?;
         let before = before.unwrap_or_else(|| Checkpoint::empty(self.log.ledger_id()));
         // A commit that failed may have come through all the same.
         if before.end.offset >= sealed.end.offset {
@@ -103,7 +102,7 @@ impl Pass<'_> {
                     cache.put(hash, own, usize_from(row.entry_count));
                 }
             });
-            self.tables.write(&written)
+            self.tables.write_pass(&written)
         })?;
         Ok(())
     }
@@ -117,8 +116,7 @@ impl Pass<'_> {
     ) -> Result<(Vec<Touched<'g>>, u64), ViewError> {
         let mut by_first_sight: Vec<_> = sealed.orders.iter().collect();
         by_first_sight.sort_unstable_by_key(|(_, order)| first_offset(order));
-        let numbered = self.tables.with(|database| {
-            let snapshot = Snapshot::open(database)?;
+        let numbered = self.tables.read(|snapshot| {
             let number = |(hash, order): (&Hash, &'g TailOrder)| {
                 let known = snapshot.order(&order.correlation_id)?;
                 let row = known.unwrap_or_else(|| {
@@ -181,9 +179,9 @@ impl Pass<'_> {
         while foldings.len() > share {
             shares.push(foldings.split_off(foldings.len() - share));
         }
-        self.tables.with(|database| {
+        self.tables.read(|snapshot| {
             std::thread::scope(|scope| {
-                let work = |share| self.fold_share(share, database, sealed);
+                let work = |share| self.fold_share(share, snapshot, sealed);
                 let threads: Vec<_> = shares
                     .into_iter()
                     .map(|share| scope.spawn(move || guarded(|| work(share))))
@@ -204,27 +202,32 @@ impl Pass<'_> {
     fn fold_share(
         &self,
         mut foldings: Vec<Folding>,
-        database: &Database,
+        snapshot: &Snapshot,
         sealed: &Generation,
     ) -> Result<Folded, Failure> {
-        let snapshot = Snapshot::open(database)?;
         let mut folded = Folded::default();
-        for some in foldings.chunks_mut(ORDERS_READ_TOGETHER) {
-            self.complete(some, &snapshot)?;
-        }
-        for folding in foldings {
-            let named = sealed.namings.contains_key(&folding.hash)
-                || !snapshot.candidates(&folding.correlation_id)?.is_empty();
-            if named || !targets_of(&folding.own).is_empty() {
-                folded.linked.push(folding);
-                continue;
+        let mut kept_bytes = 0;
+        while !foldings.is_empty() {
+            let rest = foldings.split_off(foldings.len().min(ORDERS_READ_TOGETHER));
+            self.complete(&mut foldings, snapshot)?;
+            for folding in foldings {
+                let named = sealed.namings.contains_key(&folding.hash)
+                    || !snapshot.candidates(&folding.correlation_id)?.is_empty();
+                if named || names_others(&folding.own) {
+                    folded.linked.push(folding);
+                    continue;
+                }
+                let Folding { correlation_id, row, own, .. } = &folding;
+                let history = History { correlation_id, events: own, incoming: &[] };
+                let rows = snapshot.rows(row.number)?;
+                let named = (row.number, correlation_id.as_str());
+                folded.changes.add(named, derive(&history, self.policy), rows.as_ref())?;
+                kept_bytes += bytes_of(own);
+                if kept_bytes < GENERATION_BYTES {
+                    folded.done.push(folding);
+                }
             }
-            let Folding { correlation_id, row, own, .. } = &folding;
-            let history = History { correlation_id, events: own, incoming: &[] };
-            let rows = snapshot.rows(row.number)?;
-            let named = (row.number, correlation_id.as_str());
-            folded.changes.add(named, derive(&history, self.policy), rows.as_ref())?;
-            folded.done.push(folding);
+            foldings = rest;
         }
         Ok(folded)
     }
@@ -253,14 +256,17 @@ impl Pass<'_> {
     fn fold_linked(&self, linked: Vec<Folding>, sealed: &Generation) -> Result<Folded, ViewError> {
         let mut due: BTreeSet<String> = BTreeSet::new();
         for folding in &linked {
-            due.extend(targets_of(&folding.own));
+            let fresh = folding.own.get(usize_from(folding.row.entry_count)..).unwrap_or_default();
+            if fresh.iter().any(|recorded| moves_links(&recorded.event)) {
+                due.extend(targets_of(&folding.own));
+            }
         }
         let touched: BTreeSet<String> =
             linked.iter().map(|folding| folding.correlation_id.clone()).collect();
-        self.tables.with(|database| {
-            let snapshot = Snapshot::open(database)?;
+        self.tables.read(|snapshot| {
             let known = linked.into_iter().map(|folding| (folding.correlation_id.clone(), folding));
-            let mut others = Others { pass: *self, snapshot, sealed, known: known.collect() };
+            let known = known.collect();
+            let mut others = Others { pass: *self, snapshot, sealed, known, said: HashMap::new() };
             for history in touched.iter().filter(|one| one.starts_with(UNRESOLVED_PREFIX)) {
                 due.extend(others.candidates(history)?);
             }
@@ -279,9 +285,11 @@ impl Pass<'_> {
 /// The orders that have to do with each other, with their events, as they are needed.
 struct Others<'p> {
     pass: Pass<'p>,
-    snapshot: Snapshot,
+    snapshot: &'p Snapshot,
     sealed: &'p Generation,
     known: HashMap<String, Folding>,
+    /// What orders say, by the order that says it, then by the one that it is about.
+    said: HashMap<String, HashMap<String, Vec<RelatedOrder>>>,
 }
 
 impl Others<'_> {
@@ -313,6 +321,15 @@ impl Others<'_> {
         Ok(())
     }
 
+    fn said_by(&mut self, other: &str) -> Result<&HashMap<String, Vec<RelatedOrder>>, Failure> {
+        if !self.said.contains_key(other) {
+            self.load(other)?;
+            let own = self.known.get(other).map(|folding| folding.own.as_slice());
+            self.said.insert(other.to_owned(), said_by(other, own.unwrap_or_default()));
+        }
+        Ok(self.said.entry(other.to_owned()).or_default())
+    }
+
     fn fold(&mut self, correlation_id: &str, changes: &mut Changes) -> Result<(), Failure> {
         self.load(correlation_id)?;
         let Some(folding) = self.known.get(correlation_id) else {
@@ -326,10 +343,7 @@ impl Others<'_> {
         }
         let mut incoming = Vec::new();
         for other in self.candidates(correlation_id)? {
-            self.load(&other)?;
-            if let Some(folding) = self.known.get(&other) {
-                incoming.extend(said_about(correlation_id, (&other, &folding.own)));
-            }
+            incoming.extend(self.said_by(&other)?.get(correlation_id).cloned().unwrap_or_default());
         }
         let history = History { correlation_id, events: &events, incoming: &incoming };
         let derived = derive(&history, self.pass.policy);

@@ -1,40 +1,120 @@
-//! Reads the rows of orders in one state of the tables. Does not know what they are read for.
+//! One state of the tables, open for reading. Does not know what it is read for.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTableMetadata as _};
 
 use super::changes::OrderRows;
 use super::failure::Failure;
-use super::key::{behind, texts};
-use super::row::decode_row;
-use super::tables::{CARRIED, ENTRIES, LINKS, ORDERS, OrderRow, STATUS, read_entries};
+use super::key::{UpdateKey, WordKey, behind, texts};
+use super::row::{DamagedRow, decode_row};
+use super::tables::{
+    BY_UPDATE, BY_WORD, CARRIED, CHECKPOINT, COUNTS, Checkpoint, ENTRIES, EntryRow, FACETS, LINKS,
+    MARKS, MarkRow, ORDERS, OrderRow, POLICY, REFERENCES, SOURCES, STATUS, entry_key,
+};
+use super::tail::{Indexed, Mark};
 use crate::event::RecordedEvent;
 use crate::log::{LogReader, Point};
 use crate::num::{u64_from, usize_from};
 
-/// One state of the tables that hold orders.
+type Table<K, V> = ReadOnlyTable<K, V>;
+type Bytes = &'static [u8];
+
+/// One state of the tables. It is opened once for each state and shared by all who read it:
+/// opening a table costs as much as reading a row.
 pub(super) struct Snapshot {
-    orders: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    entries: ReadOnlyTable<(u64, u64), &'static [u8]>,
-    status: ReadOnlyTable<u64, &'static [u8]>,
-    carried: ReadOnlyTable<u64, &'static [u8]>,
-    links: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// `None` before the first pass.
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// The policy that the rows of orders were derived with, as it was given.
+    pub(super) policy: Vec<u8>,
+    pub(super) orders: Table<Bytes, Bytes>,
+    entries: Table<(u64, u64), Bytes>,
+    marks: Table<u64, Bytes>,
+    pub(super) status: Table<u64, Bytes>,
+    pub(super) carried: Table<u64, Bytes>,
+    pub(super) by_update: Table<&'static UpdateKey, ()>,
+    pub(super) by_word: Table<&'static WordKey, ()>,
+    pub(super) facets: Table<Bytes, ()>,
+    pub(super) references: Table<Bytes, ()>,
+    pub(super) links: Table<Bytes, Bytes>,
+    pub(super) sources: Table<Bytes, Bytes>,
+    pub(super) counts: Table<Bytes, u64>,
     has_links: bool,
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("basis", &self.basis()).finish_non_exhaustive()
+    }
 }
 
 impl Snapshot {
     pub(super) fn open(database: &Database) -> Result<Self, Failure> {
         let transaction = database.begin_read()?;
+        let checkpoint = transaction.open_table(CHECKPOINT)?.get(())?;
+        let policy = transaction.open_table(POLICY)?.get(())?;
         let links = transaction.open_table(LINKS)?;
         Ok(Self {
+            checkpoint: checkpoint.map(|row| decode_row(b"", row.value())).transpose()?,
+            policy: policy.map(|row| decode_row(b"", row.value())).transpose()?.unwrap_or_default(),
             orders: transaction.open_table(ORDERS)?,
             entries: transaction.open_table(ENTRIES)?,
+            marks: transaction.open_table(MARKS)?,
             status: transaction.open_table(STATUS)?,
             carried: transaction.open_table(CARRIED)?,
+            by_update: transaction.open_table(BY_UPDATE)?,
+            by_word: transaction.open_table(BY_WORD)?,
+            facets: transaction.open_table(FACETS)?,
+            references: transaction.open_table(REFERENCES)?,
+            sources: transaction.open_table(SOURCES)?,
+            counts: transaction.open_table(COUNTS)?,
             has_links: !links.is_empty()?,
             links,
         })
+    }
+
+    /// The offset up to which the tables have the log.
+    pub(super) fn basis(&self) -> u64 {
+        self.checkpoint.map_or(0, |checkpoint| checkpoint.end.offset)
+    }
+
+    /// The number of orders.
+    pub(super) fn order_count(&self) -> u64 {
+        self.checkpoint.map_or(0, |checkpoint| checkpoint.order_count)
+    }
+
+    /// All entries of an order.
+    pub(super) fn entries(&self, order: OrderRow) -> Result<Vec<Indexed>, Failure> {
+        let mut indexed = Vec::with_capacity(usize_from(order.entry_count));
+        for row in self.entries.range((order.number, 0)..=(order.number, u64::MAX))? {
+            let (key, value) = row?;
+            let (_, first_revision) = key.value();
+            let rows: Vec<EntryRow> = decode_row(&entry_key(key.value()), value.value())?;
+            indexed.extend((first_revision..).zip(rows).map(|(revision, row)| Indexed {
+                revision,
+                place: row.place,
+                key: row.key,
+            }));
+        }
+        if u64_from(indexed.len()) == order.entry_count { Ok(indexed) } else { Err(DamagedRow)? }
+    }
+
+    /// The entries of an order, by its name; none where it is unknown.
+    pub(super) fn entries_of(&self, correlation_id: &[u8]) -> Result<Vec<Indexed>, Failure> {
+        self.order(correlation_id)?.map_or_else(|| Ok(Vec::new()), |order| self.entries(order))
+    }
+
+    /// The last mark at or before an offset.
+    pub(super) fn mark(&self, offset: u64) -> Result<Option<Mark>, Failure> {
+        let Some(row) = self.marks.range(..=offset)?.next_back() else {
+            return Ok(None);
+        };
+        let (key, value) = row?;
+        let offset = key.value();
+        let row: MarkRow = decode_row(&offset.to_le_bytes(), value.value())?;
+        let point = Point { offset, position: row.position };
+        Ok(Some(Mark { point, recorded_at: row.recorded_at }))
     }
 
     pub(super) fn order(&self, correlation_id: &[u8]) -> Result<Option<OrderRow>, Failure> {
@@ -76,7 +156,7 @@ impl Snapshot {
         let mut places: Vec<(Point, usize)> = Vec::new();
         for (index, order) in orders.iter().enumerate() {
             if order.entry_count > 0 {
-                let entries = read_entries(&self.entries, *order)?;
+                let entries = self.entries(*order)?;
                 places.extend(entries.iter().map(|indexed| (indexed.place, index)));
             }
         }

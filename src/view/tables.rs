@@ -21,19 +21,18 @@
 //! by: those change seldom, and they are the dear ones.
 
 use std::path::Path;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase as _, TableDefinition};
+use redb::{Database, TableDefinition, WriteTransaction};
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, guarded};
 use super::key::{UpdateKey, WordKey};
-use super::row::{DamagedRow, decode_row, encode_row};
+use super::row::encode_row;
+use super::snapshot::Snapshot;
 use super::storage::Storage;
-use super::tail::{Indexed, Mark};
 use super::{EventKey, ViewError};
-use crate::log::{Disk, FIRST_BLOCK_POSITION, Hash, LogReader, Point};
-use crate::num::u64_from;
+use crate::log::{Disk, DiskFile, FIRST_BLOCK_POSITION, Hash, LogReader, Point};
 
 type Table<K, V> = TableDefinition<'static, K, V>;
 type Bytes = &'static [u8];
@@ -111,27 +110,31 @@ pub(super) struct MarkRow {
     pub(super) recorded_at: u64,
 }
 
-/// The open file.
+/// The open file, and its newest state, which is dropped first.
+#[derive(Debug)]
+struct Open {
+    newest: RwLock<Arc<Snapshot>>,
+    database: Database,
+}
+
+/// The tables, where their file is open.
 #[derive(Debug)]
 pub(super) struct Tables {
-    database: RwLock<Option<Database>>,
+    open: RwLock<Option<Open>>,
 }
 
 impl Tables {
     pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, ViewError> {
         let file = disk.open(path).map_err(|error| ViewError::Io(error.to_string()))?;
-        let tables = Self { database: RwLock::new(None) };
-        tables.set(Storage(file))?;
-        Ok(tables)
+        Ok(Self { open: RwLock::new(Some(Open::of(database(file)?)?)) })
     }
 
     pub(super) fn create(disk: &dyn Disk, path: &Path, policy: &[u8]) -> Result<Self, ViewError> {
         let io = |error: std::io::Error| ViewError::Io(error.to_string());
         let file = disk.create(path).map_err(io)?;
         path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder)).map_err(io)?;
-        let tables = Self { database: RwLock::new(None) };
-        tables.set(Storage(file))?;
-        tables.with(|database| {
+        let database = database(file)?;
+        guarded(|| {
             // Tables exist from the first transaction on, so that reading never misses one.
             let transaction = database.begin_write()?;
             transaction.open_table(CHECKPOINT)?;
@@ -150,120 +153,75 @@ impl Tables {
             transaction.open_table(COUNTS)?;
             Ok(transaction.commit()?)
         })?;
-        Ok(tables)
+        Ok(Self { open: RwLock::new(Some(Open::of(database)?)) })
     }
 
     pub(super) fn reopen(&self, disk: &dyn Disk, path: &Path) -> Result<(), ViewError> {
         let file = disk.open(path).map_err(|error| ViewError::Io(error.to_string()))?;
-        self.set(Storage(file))
-    }
-
-    fn set(&self, storage: Storage) -> Result<(), ViewError> {
-        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        close(&mut slot);
-        let opened = guarded(|| {
-            let mut builder = Database::builder();
-            builder.set_cache_size(CACHE_BYTES);
-            Ok(builder.create_with_backend(storage)?)
-        })?;
-        *slot = Some(opened);
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        close(&mut open);
+        *open = Some(Open::of(database(file)?)?);
         Ok(())
     }
 
-    pub(super) fn with<T>(
+    /// Reads the newest state.
+    pub(super) fn read<T>(
         &self,
-        run: impl FnOnce(&Database) -> Result<T, Failure>,
+        run: impl FnOnce(&Snapshot) -> Result<T, Failure>,
     ) -> Result<T, ViewError> {
-        let slot = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        let database =
-            slot.as_ref().ok_or_else(|| ViewError::Io("the file is not open".to_owned()))?;
-        guarded(|| run(database))
-    }
-
-    pub(super) fn checkpoint(&self) -> Result<Option<Checkpoint>, ViewError> {
-        self.with(|database| {
-            let table = database.begin_read()?.open_table(CHECKPOINT)?;
-            let row = table.get(())?;
-            Ok(row.map(|row| decode_row(b"", row.value())).transpose()?)
+        self.with(|open| {
+            let newest = Arc::clone(&open.newest.read().unwrap_or_else(PoisonError::into_inner));
+            run(&newest)
         })
     }
 
-    /// The policy that the rows of orders were derived with, as it was given.
-    pub(super) fn policy(&self) -> Result<Vec<u8>, ViewError> {
-        self.with(|database| {
-            let table = database.begin_read()?.open_table(POLICY)?;
-            let row = table.get(())?;
-            Ok(row.map(|row| decode_row(b"", row.value())).transpose()?.unwrap_or_default())
-        })
-    }
-
-    /// The entries of orders, each by revision, in one transaction.
-    pub(super) fn orders<'n>(
+    /// Writes, durably, and has everybody read the new state from then on.
+    pub(super) fn write(
         &self,
-        correlation_ids: impl IntoIterator<Item = &'n [u8]>,
-    ) -> Result<Vec<Vec<Indexed>>, ViewError> {
-        self.with(|database| {
-            let transaction = database.begin_read()?;
-            let (orders, entries) =
-                (transaction.open_table(ORDERS)?, transaction.open_table(ENTRIES)?);
-            correlation_ids.into_iter().map(|id| read_order(&orders, &entries, id)).collect()
+        run: impl FnOnce(&WriteTransaction) -> Result<(), Failure>,
+    ) -> Result<(), ViewError> {
+        self.with(|open| {
+            let mut transaction = open.database.begin_write()?;
+            transaction.set_quick_repair(true);
+            run(&transaction)?;
+            transaction.commit()?;
+            let newest = Arc::new(Snapshot::open(&open.database)?);
+            *open.newest.write().unwrap_or_else(PoisonError::into_inner) = newest;
+            Ok(())
         })
     }
 
-    /// The last mark at or before an offset.
-    pub(super) fn mark(&self, offset: u64) -> Result<Option<Mark>, ViewError> {
-        self.with(|database| {
-            let table = database.begin_read()?.open_table(MARKS)?;
-            let Some(row) = table.range(..=offset)?.next_back() else {
-                return Ok(None);
-            };
-            let (key, value) = row?;
-            let offset = key.value();
-            let row: MarkRow = decode_row(&offset.to_le_bytes(), value.value())?;
-            let point = Point { offset, position: row.position };
-            Ok(Some(Mark { point, recorded_at: row.recorded_at }))
-        })
+    fn with<T>(&self, run: impl FnOnce(&Open) -> Result<T, Failure>) -> Result<T, ViewError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        let open = open.as_ref().ok_or_else(|| ViewError::Io("the file is not open".to_owned()))?;
+        guarded(|| run(open))
     }
 
     pub(super) fn check_pages(&mut self) -> Result<(), ViewError> {
-        let mut slot = self.database.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(database) = slot.as_mut() else {
+        let slot = self.open.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let Some(Open { newest, mut database }) = slot.take() else {
             return Ok(());
         };
+        drop(newest);
         let sound = guarded(|| Ok(database.check_integrity()?))?;
+        *slot = Some(Open::of(database)?);
         if sound { Ok(()) } else { Err(ViewError::Damaged("pages do not match".into())) }
     }
 }
 
-fn read_order(
-    orders: &ReadOnlyTable<&'static [u8], &'static [u8]>,
-    entries: &ReadOnlyTable<(u64, u64), &'static [u8]>,
-    correlation_id: &[u8],
-) -> Result<Vec<Indexed>, Failure> {
-    let Some(row) = orders.get(correlation_id)? else {
-        return Ok(Vec::new());
-    };
-    let order: OrderRow = decode_row(correlation_id, row.value())?;
-    read_entries(entries, order)
+impl Open {
+    fn of(database: Database) -> Result<Self, ViewError> {
+        let newest = guarded(|| Snapshot::open(&database))?;
+        Ok(Self { newest: RwLock::new(Arc::new(newest)), database })
+    }
 }
 
-/// All entries of an order.
-pub(super) fn read_entries(
-    entries: &ReadOnlyTable<(u64, u64), &'static [u8]>,
-    order: OrderRow,
-) -> Result<Vec<Indexed>, Failure> {
-    let mut indexed = Vec::new();
-    for row in entries.range((order.number, 0)..=(order.number, u64::MAX))? {
-        let (key, value) = row?;
-        let (_, first_revision) = key.value();
-        let rows: Vec<EntryRow> = decode_row(&entry_key(key.value()), value.value())?;
-        indexed.extend((first_revision..).zip(rows).map(|(revision, row)| Indexed {
-            revision,
-            place: row.place,
-            key: row.key,
-        }));
-    }
-    if u64_from(indexed.len()) == order.entry_count { Ok(indexed) } else { Err(DamagedRow)? }
+fn database(file: Arc<dyn DiskFile>) -> Result<Database, ViewError> {
+    guarded(|| {
+        let mut builder = Database::builder();
+        builder.set_cache_size(CACHE_BYTES);
+        Ok(builder.create_with_backend(Storage(file))?)
+    })
 }
 
 /// The key of a row of entries as its checksum takes it.
@@ -277,15 +235,15 @@ pub(super) fn entry_key((number, revision): (u64, u64)) -> [u8; 16] {
 
 impl Drop for Tables {
     fn drop(&mut self) {
-        close(self.database.get_mut().unwrap_or_else(PoisonError::into_inner));
+        close(self.open.get_mut().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 /// Closes the file. On damaged pages redb may panic here too; nothing that matters is lost by that.
-fn close(slot: &mut Option<Database>) {
-    let database = slot.take();
+fn close(slot: &mut Option<Open>) {
+    let open = slot.take();
     let closed = guarded(|| {
-        drop(database);
+        drop(open);
         Ok(())
     });
     if let Err(error) = closed {

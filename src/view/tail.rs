@@ -4,7 +4,7 @@
 //! It has two generations. Appends go to the current one; the indexer seals it, writes it into the
 //! views and drops it whole, so that nothing is ever removed one by one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -66,6 +66,20 @@ pub(super) struct Naming {
     pub(super) offset: u64,
 }
 
+/// How large a generation is, or may become before it is due.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GenerationSize {
+    pub(super) entries: usize,
+    /// Bytes that its entries have in the log, about.
+    pub(super) bytes: u64,
+}
+
+impl GenerationSize {
+    pub(super) fn exceeds(self, most: Self) -> bool {
+        self.entries >= most.entries || self.bytes >= most.bytes
+    }
+}
+
 /// Entries that go into the views together.
 #[derive(Debug, Default)]
 pub(super) struct Generation {
@@ -73,7 +87,7 @@ pub(super) struct Generation {
     /// By the hash of the order that is named.
     pub(super) namings: OrderMap<Vec<Naming>>,
     pub(super) marks: Vec<Mark>,
-    pub(super) entry_count: usize,
+    pub(super) size: GenerationSize,
     /// How many of the entries are the first of their order.
     pub(super) new_order_count: u64,
     /// The point behind the last entry.
@@ -100,7 +114,7 @@ pub(crate) struct TailEntry<'a> {
     pub(crate) correlation_id: &'a [u8],
     pub(crate) indexed: Indexed,
     /// The orders that its event names; see [`crate::order::link_targets`].
-    pub(crate) targets: &'a [String],
+    pub(crate) targets: &'a BTreeSet<String>,
 }
 
 impl Tail {
@@ -110,15 +124,16 @@ impl Tail {
         begin: Mark,
         end: Point,
         entries: impl Iterator<Item = TailEntry<'a>>,
-    ) -> usize {
+    ) -> GenerationSize {
         let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
         let current = &mut generations.current;
         current.mark(begin);
         for entry in entries {
             current.add(entry);
         }
+        current.size.bytes += bytes_between(current.end, end);
         current.end = end;
-        current.entry_count
+        current.size
     }
 
     /// Adds an entry to the block that was published last.
@@ -174,8 +189,8 @@ impl Tail {
 
     pub(super) fn entry_count(&self) -> (usize, usize) {
         let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
-        let sealed = generations.sealed.as_ref().map_or(0, |sealed| sealed.entry_count);
-        (sealed, generations.current.entry_count)
+        let sealed = generations.sealed.as_ref().map_or(0, |sealed| sealed.size.entries);
+        (sealed, generations.current.size.entries)
     }
 
     pub(super) fn new_order_count(&self) -> u64 {
@@ -231,10 +246,15 @@ impl Generation {
             };
             self.namings.entry(order_hash(target.as_bytes())).or_default().push(naming);
         }
-        self.entry_count += 1;
+        self.size.entries += 1;
         self.new_order_count += u64::from(entry.indexed.revision == 0);
         self.last = Some(entry.indexed.place);
     }
+}
+
+/// Bytes of the log between two points, as far as they lie in one segment.
+fn bytes_between(begin: Point, end: Point) -> u64 {
+    u64::from(end.position.checked_sub(begin.position).unwrap_or(end.position))
 }
 
 /// The mark of the block that an entry begins; `None` for entries that do not begin one.
