@@ -25,6 +25,10 @@ use load::{child, machine, rows};
 use support::disk::sync_p50;
 use support::feed::{ORDER_EVENTS, Stories};
 
+/// The allocator of the server program.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Threads that the callers run on.
 const CALLER_THREADS: usize = 2;
 

@@ -24,7 +24,7 @@ mod write;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use sha2::{Digest as _, Sha256};
@@ -53,10 +53,6 @@ use tail::{TailOrder, mark_of};
 
 /// A generation that is due to go into the views.
 const PASS_SIZE: GenerationSize = GenerationSize { entries: 65_536, bytes: 24 * 1024 * 1024 };
-/// The same while the log is recovered: an order is folded once in a generation, so larger ones
-/// fold less.
-const RECOVERY_PASS_SIZE: GenerationSize =
-    GenerationSize { entries: 131_072, bytes: 32 * 1024 * 1024 };
 
 /// Which event of its order an event is: the first half of SHA-256(length of source, source,
 /// `event_id`). Two events of one order with equal keys have equal source and id.
@@ -87,6 +83,14 @@ pub enum ViewError {
     LogDiffers {
         /// Up to where the views go.
         offset: u64,
+    },
+    /// An order's events cannot be folded: a defect of the program.
+    #[error("the state of order {correlation_id} cannot be folded: {reason}")]
+    Fold {
+        /// The order.
+        correlation_id: String,
+        /// What the fold said.
+        reason: String,
     },
     /// The views were made with another policy.
     #[error("the policy has changed since the views were made")]
@@ -119,6 +123,8 @@ pub(crate) struct Views {
     recovering: Mutex<Option<JoinHandle<Result<(), ViewError>>>>,
     /// The offset up to which the views have the log.
     reached: watch::Sender<u64>,
+    /// What is damaged, once something is.
+    damage: OnceLock<String>,
 }
 
 /// Where views are kept, and of what they are made.
@@ -169,7 +175,8 @@ impl Views {
         let Origin { disk, path, reader, .. } = origin;
         let reached = watch::Sender::new(checkpoint.end.offset);
         let (tail, cache, recovering) = (Tail::default(), Mutex::default(), Mutex::default());
-        Self { tables, tail, reader, disk, path, policy, cache, recovering, reached }
+        let damage = OnceLock::new();
+        Self { tables, tail, reader, disk, path, policy, cache, recovering, reached, damage }
     }
 
     pub(crate) fn log(&self) -> &LogReader {
@@ -195,7 +202,7 @@ impl Views {
         if let Some(mark) = mark_of(placed) {
             // Only between blocks: a checkpoint is a place where a reader can start.
             let size = self.tail.publish(mark, mark.point, std::iter::empty());
-            if size.exceeds(RECOVERY_PASS_SIZE) {
+            if size.exceeds(PASS_SIZE) {
                 self.settle()?;
                 self.tail.seal();
                 let views = Arc::clone(self);
@@ -300,8 +307,9 @@ impl Views {
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
             // A fold that panics is like a page that does: the views stand still and say so.
             let passed = guarded(|| Ok(pass.run(&sealed, &mut cache)?));
-            if passed.is_err() {
+            if let Err(error) = &passed {
                 *cache = Cache::default();
+                self.note_damage(error);
             }
             passed?;
         }
@@ -350,8 +358,22 @@ impl Views {
         Ok(found)
     }
 
+    /// Takes the file away where it is damaged, so that the next opening makes it again.
+    fn note_damage(&self, error: &ViewError) {
+        if let ViewError::Damaged(what) = error
+            && self.damage.set(what.clone()).is_ok()
+        {
+            let folder = self.path.parent().unwrap_or(&self.path);
+            let removed = self.disk.remove(&self.path).and_then(|()| self.disk.sync_dir(folder));
+            tracing::error!(%error, ?removed, "open the ledger again: it makes the views again");
+        }
+    }
+
     /// Opens the file again after a failed write, which redb does not recover from by itself.
     pub(crate) fn reopen(&self) -> Result<(), ViewError> {
+        if let Some(what) = self.damage.get() {
+            return Err(ViewError::Damaged(what.clone()));
+        }
         self.tables.reopen(&*self.disk, &self.path)
     }
 }

@@ -3,10 +3,11 @@
 //! Does not know when it runs, nor what the rules of the fold are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::cache::{Cache, GENERATION_BYTES, bytes_of};
 use super::changes::{Changes, OrderRows, SourceRow};
-use super::failure::{Failure, guarded};
+use super::failure::{Failure, guarded, text_of};
 use super::key::{numbered, texts};
 use super::linked::{histories_of, names_others, said_by, targets_of};
 use super::snapshot::Snapshot;
@@ -17,7 +18,7 @@ use super::{ViewError, first_offset};
 use crate::event::RecordedEvent;
 use crate::log::{Hash, LogReader, Point, order_hash};
 use crate::num::{u64_from, usize_from};
-use crate::order::{History, Policy, UNRESOLVED_PREFIX, derive, moves_links};
+use crate::order::{Derived, History, Policy, UNRESOLVED_PREFIX, derive, moves_links};
 use crate::proto::RelatedOrder;
 
 /// Bytes of the log that are read at once.
@@ -221,7 +222,7 @@ impl Pass<'_> {
                 let history = History { correlation_id, events: own, incoming: &[] };
                 let rows = snapshot.rows(row.number)?;
                 let named = (row.number, correlation_id.as_str());
-                folded.changes.add(named, derive(&history, self.policy), rows.as_ref())?;
+                folded.changes.add(named, derived(&history, self.policy)?, rows.as_ref())?;
                 kept_bytes += bytes_of(own);
                 if kept_bytes < GENERATION_BYTES {
                     folded.done.push(folding);
@@ -346,10 +347,18 @@ impl Others<'_> {
             incoming.extend(self.said_by(&other)?.get(correlation_id).cloned().unwrap_or_default());
         }
         let history = History { correlation_id, events: &events, incoming: &incoming };
-        let derived = derive(&history, self.pass.policy);
+        let derived = derived(&history, self.pass.policy)?;
         let rows: Option<OrderRows> = self.snapshot.rows(row.number)?;
         Ok(changes.add((row.number, correlation_id), derived, rows.as_ref())?)
     }
+}
+
+/// Folds; a panic of the fold is told apart from one of redb.
+fn derived(history: &History<'_>, policy: &Policy) -> Result<Derived, ViewError> {
+    catch_unwind(AssertUnwindSafe(|| derive(history, policy))).map_err(|panic| ViewError::Fold {
+        correlation_id: history.correlation_id.to_owned(),
+        reason: text_of(&*panic),
+    })
 }
 
 fn note_source(sources: &mut HashMap<String, SourceRow>, recorded: &RecordedEvent) {
