@@ -181,7 +181,10 @@ pub enum QueryError {
         head: u64,
     },
     /// The page token is not one that this ledger gave for this question.
-    #[error("the page token does not belong to this request")]
+    #[error(
+        "the page token does not belong to this request on this ledger; allowed is the \
+         next_page_token of the page before, with all else as it was asked there"
+    )]
     PageToken,
     /// The log cannot be read, or is damaged.
     #[error(transparent)]

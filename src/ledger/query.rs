@@ -16,6 +16,8 @@ use tokio::sync::oneshot;
 
 /// Which state of the ledger a question is about. Without limits: the head when it is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Bytes that a text of a row has beside itself, at most.
+const TEXT_BYTES: usize = 6;
 pub struct AsOf {
     /// As if the log ended before this offset.
     pub offset: Option<u64>,
@@ -40,7 +42,8 @@ pub struct TimelineQuery {
     pub skip: usize,
     /// The largest number of rows; `None` for all.
     pub limit: Option<usize>,
-    /// Ends the page early when its events have so many bytes; `None` for no limit.
+    /// Ends the page early when its rows have so many bytes with all that they say; `None` for no
+    /// limit.
     pub bytes_max: Option<usize>,
 }
 
@@ -333,6 +336,13 @@ pub(crate) struct Located {
     pub(crate) places: Vec<Point>,
 }
 
+
+/// Bytes of a row with all that it says, at most.
+fn bytes_of(row: &TimelineRow) -> usize {
+    let said = row.effects.iter().chain(&row.linked_from);
+    let said: usize = said.map(|text| text.len() + TEXT_BYTES).sum();
+    Event::body(&row.recorded.event).len() + ROW_BYTES + said
+}
 impl AsOf {
     pub(super) fn includes(&self, recorded: &RecordedEvent) -> bool {
         self.occurred_at_ns.is_none_or(|latest| recorded.timeline_ns() <= latest)
@@ -360,7 +370,7 @@ fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
 fn rows_within(rows: &[TimelineRow], bytes_max: usize) -> usize {
     let mut bytes = 0_usize;
     let fits = |row: &&TimelineRow| {
-        bytes = bytes.saturating_add(Event::body(&row.recorded.event).len() + ROW_BYTES);
+        bytes = bytes.saturating_add(bytes_of(row));
         bytes <= bytes_max
     };
     rows.iter().take_while(fits).count()

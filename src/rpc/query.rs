@@ -149,7 +149,7 @@ pub(super) async fn get_timeline(
     let rows_max = ledger.limits().page_rows_max;
     let asked = usize::try_from(request.page_size).unwrap_or(usize::MAX);
     let limit = if asked == 0 { PAGE_ROWS } else { asked }.min(rows_max);
-    let page = Page::of(&request, as_of)?;
+    let page = Page::of(ledger.id(), &request, as_of)?;
     let query = TimelineQuery {
         correlation_id: request.correlation_id,
         as_of: page.as_of(as_of),
@@ -207,7 +207,7 @@ fn duration(ns: u64) -> prost_types::Duration {
     prost_types::Duration { seconds: parts.seconds, nanos: parts.nanos }
 }
 
-/// Where a page begins. Its token names the request that it belongs to.
+/// Where a page begins. Its token names the ledger and the request that it belongs to.
 #[derive(Clone, Copy)]
 struct Page {
     request: u32,
@@ -216,8 +216,12 @@ struct Page {
 }
 
 impl Page {
-    fn of(request: &wire::GetTimelineRequest, as_of: AsOf) -> Result<Self, Status> {
-        let about = format!("{} {as_of:?}", request.correlation_id);
+    fn of(
+        ledger_id: &str,
+        request: &wire::GetTimelineRequest,
+        as_of: AsOf,
+    ) -> Result<Self, Status> {
+        let about = format!("{ledger_id} {} {as_of:?}", request.correlation_id);
         let first = Self { request: crc32fast::hash(about.as_bytes()), basis: None, skip: 0 };
         if request.page_token.is_empty() {
             return Ok(first);
