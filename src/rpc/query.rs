@@ -121,18 +121,23 @@ pub(super) async fn get_head(
     include_sources: bool,
 ) -> Result<wire::GetHeadResponse, Status> {
     blocking(ledger, move |ledger| {
-        let sources = if include_sources { ledger.source_watermarks()?.0 } else { Vec::new() };
         let sizes = ledger.sizes()?;
         Ok(wire::GetHeadResponse {
             segment_count: sizes.segment_count,
             log_bytes: sizes.log_bytes,
             view_bytes: sizes.view_bytes,
-            view_basis: sizes.view_basis,
+            view_basis,
             head: ledger.head(),
             ledger_id: ledger.id().to_owned(),
             recorded_at: ledger.recorded_at_ns().map(|ns| timestamp(signed(ns))),
             order_count: ledger.order_count()?,
             sources: sources.into_iter().map(watermark).collect(),
+        // The views may go on between the two: both sides of the answer are of one state of them.
+        let (sources, view_basis) = if include_sources {
+            ledger.source_watermarks()?
+        } else {
+            (Vec::new(), sizes.view_basis)
+        };
         })
     })
     .await
