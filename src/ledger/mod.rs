@@ -2,6 +2,7 @@
 //! Does not know gRPC or the command line.
 
 mod admission;
+mod as_of;
 mod batch;
 mod error;
 mod find;
@@ -26,10 +27,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
+pub use as_of::AsOf;
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
 pub use links::FullHistory;
-pub use query::{AsOf, Order, Sizes, Timeline, TimelineQuery, TimelineRow};
+pub use query::{Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub use replay::{Chunk, Follow, Replay};
 pub use verify::{VerifyReport, VerifyStep, verify};
 pub use wait::Pending;

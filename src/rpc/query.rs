@@ -90,7 +90,8 @@ pub(super) async fn get_order(
     let id = request.correlation_id;
     blocking(ledger, move |ledger| {
         let found = ledger.get_order(&id, as_of)?;
-        let compared = other.map(|other| ledger.get_order(&id, other)).transpose()?;
+        let compared = other.map(|other| ledger.get_order(&id, other)).transpose();
+        let compared = compared.map_err(of_compared)?;
         let differences = compared.as_ref().map(|one| differences(&one.state, &found.state));
         Ok(wire::GetOrderResponse {
             order: Some(found.state),
@@ -100,6 +101,15 @@ pub(super) async fn get_order(
         })
     })
     .await
+}
+
+/// An error of the state that is compared with, named as the request names it.
+fn of_compared(error: QueryError) -> QueryError {
+    if let QueryError::InFuture { field, asked_ns, latest_ns } = error {
+        let field = format!("compare_with.{field}");
+        return QueryError::InFuture { field, asked_ns, latest_ns };
+    }
+    error
 }
 
 pub(super) async fn get_append_outcome(
@@ -122,6 +132,12 @@ pub(super) async fn get_head(
 ) -> Result<wire::GetHeadResponse, Status> {
     blocking(ledger, move |ledger| {
         let sizes = ledger.sizes()?;
+        // The views may go on between the two: both sides of the answer are of one state of them.
+        let (sources, view_basis) = if include_sources {
+            ledger.source_watermarks()?
+        } else {
+            (Vec::new(), sizes.view_basis)
+        };
         Ok(wire::GetHeadResponse {
             segment_count: sizes.segment_count,
             log_bytes: sizes.log_bytes,
@@ -132,12 +148,6 @@ pub(super) async fn get_head(
             recorded_at: ledger.recorded_at_ns().map(|ns| timestamp(signed(ns))),
             order_count: ledger.order_count()?,
             sources: sources.into_iter().map(watermark).collect(),
-        // The views may go on between the two: both sides of the answer are of one state of them.
-        let (sources, view_basis) = if include_sources {
-            ledger.source_watermarks()?
-        } else {
-            (Vec::new(), sizes.view_basis)
-        };
         })
     })
     .await

@@ -90,6 +90,14 @@ fn an_earlier_state_is_shown_by_either_clock() {
     assert_eq!(revision(&["--as-of-occurred", "2026-03-28T14:00:00Z"]), 2);
     let noon = folder.run(&["order", "erp/1", "--as-of-occurred", "noon"]);
     assert!(noon.failed(2).contains("--as-of-occurred"), "{}", noon.err);
+    let future = "2100-01-01T00:00:00Z";
+    for command in
+        [&["order", "erp/1", "--as-of-recorded"], &["timeline", "erp/1", "--as-of-occurred"]]
+    {
+        let refused = folder.run(&[&command[..], &[future]].concat());
+        assert!(refused.failed(1).contains(&format!("is {future}")), "{}", refused.err);
+        assert!(refused.err.contains("allowed is at most"), "{}", refused.err);
+    }
     let beyond = folder.run(&["order", "erp/1", "--as-of-offset", "9"]);
     assert!(beyond.failed(1).contains("beyond the head"), "{}", beyond.err);
 }
