@@ -43,6 +43,7 @@ pub(crate) use diff::differences;
 pub(crate) use effects::effects;
 pub(crate) use links::{UNRESOLVED_PREFIX, link_targets, links};
 pub use policy::{Policy, WarehousePolicy};
+pub(crate) use rules::RULES;
 pub(crate) use status::OrderStatus;
 pub(crate) use words::{Dimension, Word};
 

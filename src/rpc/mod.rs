@@ -3,6 +3,7 @@
 
 mod append;
 mod client;
+mod codec;
 mod connection;
 mod convert;
 mod encode;
