@@ -12,6 +12,9 @@ use crate::order::{UNRESOLVED_PREFIX, link_targets};
 use crate::proto::{OrderRelationKind, RelatedOrder};
 use crate::view::{histories_of, said_about, targets_of};
 
+/// The type of an event that says that an earlier one was wrong.
+const CORRECTION: &str = "event.corrected";
+
 /// All that a state of an order is folded from, at a basis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FullHistory {
@@ -66,7 +69,9 @@ impl Ledger {
     }
 
     /// The orders that a part of the log changed, by their first event in it: those of its events,
-    /// those that have linked one of these histories, and those that an event names.
+    /// those that have linked one of these histories, and those that an event names. A correction
+    /// may take back whatever its order has said: it changes all that the order ever named. What is
+    /// named and has no events is no order.
     pub(crate) fn changed_orders(
         &self,
         chunk: &super::Chunk,
@@ -87,7 +92,15 @@ impl Ledger {
                 linking.into_iter().for_each(&mut change);
             }
             change(order.to_owned());
-            link_targets(&recorded.event).into_iter().for_each(&mut change);
+            let mut named = link_targets(&recorded.event);
+            if recorded.event.event_type() == CORRECTION {
+                named.extend(targets_of(&self.own(order, basis)?));
+            }
+            for target in named {
+                if !self.locate_at(&target, basis)?.places.is_empty() {
+                    change(target);
+                }
+            }
         }
         Ok(changed)
     }
