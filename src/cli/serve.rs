@@ -38,7 +38,8 @@ pub(super) struct Serve {
     /// Put simulated orders into the ledger first, where it is empty
     #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "1000")]
     demo: Option<u64>,
-    /// What the rules for anomalies have to know about the house, as TOML
+    /// What the rules for anomalies have to know about the house, as TOML; the ledger keeps it
+    /// until another one is given (an empty file: the defaults)
     #[arg(long, value_name = "FILE", env = "ORDER_LEDGER_POLICY")]
     policy: Option<PathBuf>,
     /// Seconds that calls under way may take when the server shuts down

@@ -117,17 +117,37 @@ fn another_policy_rebuilds_the_views() {
     append(&ledger, &events(5, 1), &mut Random(1));
     let head = ledger.head();
     drop(ledger);
-    let origin = |policy: Policy| {
+    let opened = |policy: Option<Policy>| {
         let ledger = Ledger::open(folder.path(), Options { policy, ..Options::default() }).unwrap();
         let reached = ledger.sizes().unwrap().view_basis;
         ledger.views_at_least(head).unwrap();
         reached
     };
-    assert_eq!(origin(Policy::default()), head, "nothing to do");
+    assert_eq!(opened(Some(Policy::default())), head, "nothing to do");
     let other = Policy { clock_skew_seconds: 7, ..Policy::default() };
-    assert!(origin(other.clone()) < head);
-    assert_eq!(origin(other), head);
+    assert!(opened(Some(other.clone())) < head);
+    assert_eq!(opened(Some(other)), head);
+    assert_eq!(opened(None), head, "the views keep the policy that they have");
+    let ledger = open(folder.path());
+    assert_eq!(ledger.policy.clock_skew_seconds, 7);
+    drop(ledger);
     assert_eq!(verify(folder.path(), |_| {}).unwrap().defects, Vec::<String>::new());
+}
+
+#[test]
+fn views_that_are_rebuilt_keep_their_policy_where_it_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = Some(Policy { clock_skew_seconds: 7, ..Policy::default() });
+    let ledger = Ledger::open(folder.path(), Options { policy, ..Options::default() }).unwrap();
+    append(&ledger, &events(5, 1), &mut Random(1));
+    drop(ledger);
+    // Another ledger's log under these views.
+    let other = tempfile::tempdir().unwrap();
+    drop(open(other.path()));
+    let views = other.path().join("views.redb");
+    std::fs::copy(folder.path().join("views.redb"), views).unwrap();
+    let ledger = open(other.path());
+    assert_eq!((ledger.policy.clock_skew_seconds, ledger.head()), (7, 0));
 }
 
 #[test]

@@ -132,22 +132,29 @@ pub(crate) struct Origin {
 
 impl Views {
     /// Opens the views, or creates empty ones where they are missing, of another version, damaged,
-    /// not of this log, or made with another policy; answers the checkpoint that they stand at.
-    pub(crate) fn open(origin: Origin, policy: Policy) -> Result<(Self, Checkpoint), ViewError> {
-        let text = policy_text(&policy);
+    /// not of this log, or made with another policy than the one asked for; answers the checkpoint
+    /// that they stand at. Without a policy that is asked for, they keep the one that they have.
+    pub(crate) fn open(
+        origin: Origin,
+        asked: Option<Policy>,
+    ) -> Result<(Self, Checkpoint), ViewError> {
         let found = open_tables(&origin).and_then(|(tables, checkpoint)| {
-            if tables.policy()? == text { Ok((tables, checkpoint)) } else { Err(ViewError::Policy) }
+            let kept = policy_of(&tables)?;
+            let same = asked.as_ref().is_none_or(|asked| *asked == kept);
+            if same { Ok((tables, checkpoint, kept)) } else { Err(ViewError::Policy) }
         });
-        let (tables, checkpoint) = match found {
+        let (tables, checkpoint, policy) = match found {
             Ok(found) => found,
             Err(reason) => {
+                let policy = asked.or_else(|| kept_policy(&origin)).unwrap_or_default();
                 if matches!(reason, ViewError::LogDiffers { .. }) {
                     tracing::error!(%reason, "rebuilding the views from the log as it is");
                 } else if !origin.reader.segments().is_empty() {
                     tracing::warn!(%reason, "rebuilding the views from the log");
                 }
+                let text = policy_text(&policy);
                 let tables = Tables::create(&*origin.disk, &origin.path, &text)?;
-                (tables, Checkpoint::empty(origin.ledger_id))
+                (tables, Checkpoint::empty(origin.ledger_id), policy)
             }
         };
         Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
@@ -156,8 +163,7 @@ impl Views {
     /// Opens views that are there, with the policy that they were made with, to look at them.
     pub(crate) fn inspect(origin: Origin) -> Result<(Self, Checkpoint), ViewError> {
         let (tables, checkpoint) = open_tables(&origin)?;
-        let policy = serde_json::from_slice(&tables.policy()?)
-            .map_err(|error| ViewError::Damaged(format!("the policy: {error}")))?;
+        let policy = policy_of(&tables)?;
         Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
     }
 
@@ -166,6 +172,11 @@ impl Views {
         let reached = watch::Sender::new(checkpoint.end.offset);
         let (tail, cache, recovering) = (Tail::default(), Mutex::default(), Mutex::default());
         Self { tables, tail, reader, disk, path, policy, cache, recovering, reached }
+    }
+
+    /// The policy that the rows of orders are derived with.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     pub(crate) fn log(&self) -> &LogReader {
@@ -375,6 +386,18 @@ fn open_tables(origin: &Origin) -> Result<(Tables, Checkpoint), ViewError> {
         }
         _ => Err(ViewError::Damaged("no checkpoint of this ledger".into())),
     }
+}
+
+/// The policy that tables were made with.
+fn policy_of(tables: &Tables) -> Result<Policy, ViewError> {
+    serde_json::from_slice(&tables.policy()?)
+        .map_err(|error| ViewError::Damaged(format!("the policy: {error}")))
+}
+
+/// The policy of views that cannot be used otherwise, where it can be read.
+fn kept_policy(origin: &Origin) -> Option<Policy> {
+    let tables = Tables::open(&*origin.disk, &origin.path).ok()?;
+    policy_of(&tables).ok()
 }
 
 /// A policy as the views keep it.
