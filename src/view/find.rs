@@ -6,7 +6,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _}
 use super::ask::{FindPosition, FindQuery, FoundOrder, FoundOrders, SourceWatermark};
 use super::changes::{SourceRow, carried_of, status_of};
 use super::failure::Failure;
-use super::key::{behind, number_of, texts};
+use super::key::{behind, behind_texts, number_of, texts};
 use super::row::{DamagedRow, decode_row};
 use super::tables::{
     CARRIED, CHECKPOINT, Checkpoint, ENTRIES, ORDERS, OrderRow, REFERENCES, SOURCES, STATUS,
@@ -47,21 +47,22 @@ pub(super) fn find(database: &Database, query: &FindQuery) -> Result<FoundOrders
         begin.push(0);
     }
     let end = behind(&prefix);
+    let issuer = query.issuer.as_deref().map(|issuer| texts(&[issuer]));
     let table = transaction.open_table(REFERENCES)?;
     let keys = (begin < end).then(|| table.range(begin.as_slice()..end.as_slice())).transpose()?;
     for row in keys.into_iter().flatten() {
         let (key, _) = row?;
         let key = key.value();
-        let row = carrier(&transaction, key)?;
-        let issuer = row.reference.reference.as_ref().map(|named| named.issuer.as_str());
-        if query.issuer.is_some() && query.issuer.as_deref() != issuer {
+        // The issuer stands behind the type: seen before any order is read.
+        let other = |issuer: &[u8]| !behind_texts(key, 2).starts_with(issuer);
+        if issuer.as_deref().is_some_and(other) {
             continue;
         }
         if found.rows.len() == limit {
             found.next = Some(last);
             break;
         }
-        found.rows.push(row);
+        found.rows.push(carrier(&transaction, key)?);
         last = FindPosition(key.to_vec());
     }
     Ok(found)
@@ -133,4 +134,42 @@ pub(super) fn sources(database: &Database) -> Result<(Vec<SourceWatermark>, u64)
         });
     }
     Ok((found, basis_of(&transaction)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::FileSystem;
+    use crate::view::key::numbered;
+    use crate::view::tables::Tables;
+
+    #[test]
+    fn orders_of_another_issuer_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("views.redb");
+        let tables = Tables::create(&FileSystem, &path, b"{}").unwrap();
+        // Keys alone: whoever reads the orders that they name finds none.
+        let write = tables.with(|database| {
+            let transaction = database.begin_write()?;
+            let mut table = transaction.open_table(REFERENCES)?;
+            for (number, issuer) in ["erp", "erp:1", "a-erp", "erp\0"].into_iter().enumerate() {
+                let number = u64::try_from(number).unwrap();
+                table.insert(&*numbered(texts(&["4711", "po", issuer]), !number), ())?;
+            }
+            drop(table);
+            Ok(transaction.commit()?)
+        });
+        write.unwrap();
+        let find = |issuer: &str| {
+            let (value, issuer) = ("4711".to_owned(), Some(issuer.to_owned()));
+            let query = FindQuery { value, issuer, limit: 10, ..FindQuery::default() };
+            tables.with(|database| find(database, &query))
+        };
+        for other in ["wms", "er", "p", "1", ""] {
+            assert_eq!(find(other).unwrap().rows, [], "{other}");
+        }
+        for known in ["erp", "erp:1", "a-erp", "erp\0"] {
+            assert!(find(known).is_err(), "{known}: the order is looked for");
+        }
+    }
 }
