@@ -1,6 +1,7 @@
 //! Checks a closed ledger against itself: every byte of the log, every chain, and the views against
 //! the log. Changes nothing. Does not know how to mend.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use crate::event::Event;
 use crate::limits::Limits;
 use crate::log::{Defect, Disk, FileSystem, Hash, LogFolder, NO_PREVIOUS, Placed, Point};
 use crate::num::u64_from;
-use crate::view::{OrderMap, Origin, Tally, ViewError, Views, event_key};
+use crate::time::{rfc3339, signed, timestamp};
+use crate::view::{Mark, OrderMap, Origin, Tally, ViewError, Views, event_key};
 
 /// Defects that are listed.
 const DEFECTS_MAX: usize = 100;
@@ -45,7 +47,8 @@ pub struct VerifyStep {
 }
 
 /// Checks the ledger in a folder: CRCs, offsets, revisions, `previous`, event rules, and that the
-/// views have each order's entries, status and references, and nothing else.
+/// views have each order's entries, status and references, marks where blocks begin, and nothing
+/// else. What is wrong there is said with both values.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,9 +95,16 @@ pub fn verify(folder: &Path, progress: impl FnMut(VerifyStep)) -> Result<VerifyR
         report: VerifyReport::default(),
         orders: OrderMap::default(),
         checkpoint,
+        marks: BTreeMap::new(),
         progress,
         newest: 0,
     };
+    if let Some(Ok((views, _))) = &views {
+        match views.marks() {
+            Ok(marks) => run.marks = marks,
+            Err(error) => run.defect(format!("views.redb: marks: {error}")),
+        }
+    }
     run.log(&log)?;
     match views {
         Some(Ok((views, checkpoint))) => run.views(views, checkpoint.order_count),
@@ -119,6 +129,8 @@ struct Verify<P> {
     report: VerifyReport,
     orders: OrderMap<Walked>,
     checkpoint: u64,
+    /// Marks of the views that the walk has not met yet.
+    marks: BTreeMap<u64, Mark>,
     progress: P,
     /// When the newest entry so far was recorded.
     newest: u64,
@@ -191,6 +203,11 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
         walked.revision = entry.revision + 1;
         walked.head = entry.leaf_hash();
         walked.in_views += u64::from(entry.offset < self.checkpoint);
+        if let Some(mark) = self.marks.remove(&entry.offset)
+            && let Some(what) = mark_defect(&mark, placed)
+        {
+            self.defect(format!("views.redb: {what}"));
+        }
         for defect in defects {
             let (position, offset) = (placed.position, entry.offset);
             self.defect(format!("{segment}, position {position}, offset {offset}: {defect}"));
@@ -198,6 +215,10 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
     }
 
     fn views(&mut self, mut views: Views, order_count: u64) {
+        if let Some(offset) = self.marks.keys().next() {
+            let count = self.marks.len();
+            self.defect(format!("views.redb: {count} marks, from offset {offset}, mark no entry"));
+        }
         if let Err(error) = views.check_pages() {
             return self.defect(format!("views.redb: {error}"));
         }
@@ -251,6 +272,21 @@ fn check_order(views: &Views, order: &Hash, walked: &Walked) -> Result<bool, Vie
         same &= entry.correlation_id == &*walked.correlation_id && keys.next() == Some(found);
     })?;
     Ok(same)
+}
+
+/// What is wrong with the mark of an entry's offset.
+fn mark_defect(mark: &Mark, placed: &Placed<'_>) -> Option<String> {
+    let offset = placed.entry.offset;
+    let at = |position: u32, recorded_at: u64| {
+        let time = rfc3339(&timestamp(signed(recorded_at)), None);
+        format!("position {position}, recorded at {time}")
+    };
+    let is = at(mark.point.position, mark.recorded_at);
+    let should = at(placed.block_position, placed.entry.recorded_at);
+    if !placed.begins_block() {
+        return Some(format!("the mark of offset {offset} is {is}, where no block begins"));
+    }
+    (is != should).then(|| format!("the mark of offset {offset} is {is}, should be {should}"))
 }
 
 fn event_defect(correlation_id: &[u8], body: &[u8]) -> Option<Defect> {

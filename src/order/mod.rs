@@ -44,7 +44,7 @@ pub(crate) use effects::effects;
 pub(crate) use links::{UNRESOLVED_PREFIX, link_targets, links};
 pub use policy::{Policy, WarehousePolicy};
 pub(crate) use rules::RULES;
-pub(crate) use status::OrderStatus;
+pub(crate) use status::{OrderStatus, Standing};
 pub(crate) use words::{Dimension, Word};
 
 use crate::event::RecordedEvent;

@@ -5,6 +5,7 @@ mod ask;
 mod cache;
 mod changes;
 mod compare;
+mod contrast;
 #[cfg(test)]
 mod dump;
 mod failure;
@@ -22,7 +23,7 @@ mod tail;
 mod walk;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -283,6 +284,11 @@ impl Views {
     /// The offset up to which the views have the log.
     pub(crate) fn checkpoint(&self) -> Result<u64, ViewError> {
         Ok(self.tables.checkpoint()?.map_or(0, |checkpoint| checkpoint.end.offset))
+    }
+
+    /// All marks, by offset.
+    pub(crate) fn marks(&self) -> Result<BTreeMap<u64, Mark>, ViewError> {
+        self.tables.marks()
     }
 
     /// Checks every page of the file.

@@ -20,10 +20,11 @@
 //! What changes with every event stands in rows by number, not in the keys that orders are found
 //! by: those change seldom, and they are the dear ones.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase as _, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::{Deserialize, Serialize};
 
 use super::failure::{Failure, guarded};
@@ -218,10 +219,20 @@ impl Tables {
                 return Ok(None);
             };
             let (key, value) = row?;
-            let offset = key.value();
-            let row: MarkRow = decode_row(&offset.to_le_bytes(), value.value())?;
-            let point = Point { offset, position: row.position };
-            Ok(Some(Mark { point, recorded_at: row.recorded_at }))
+            Ok(Some(mark_of(key.value(), value.value())?))
+        })
+    }
+
+    /// All marks, by offset.
+    pub(super) fn marks(&self) -> Result<BTreeMap<u64, Mark>, ViewError> {
+        self.with(|database| {
+            let mut marks = BTreeMap::new();
+            for row in database.begin_read()?.open_table(MARKS)?.iter()? {
+                let (key, value) = row?;
+                let mark = mark_of(key.value(), value.value())?;
+                marks.insert(mark.point.offset, mark);
+            }
+            Ok(marks)
         })
     }
 
@@ -233,6 +244,12 @@ impl Tables {
         let sound = guarded(|| Ok(database.check_integrity()?))?;
         if sound { Ok(()) } else { Err(ViewError::Damaged("pages do not match".into())) }
     }
+}
+
+fn mark_of(offset: u64, row: &[u8]) -> Result<Mark, DamagedRow> {
+    let row: MarkRow = decode_row(&offset.to_le_bytes(), row)?;
+    let point = Point { offset, position: row.position };
+    Ok(Mark { point, recorded_at: row.recorded_at })
 }
 
 fn read_order(
