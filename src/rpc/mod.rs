@@ -23,4 +23,4 @@ pub use serve::{ServeError, ServeOptions, serve};
 
 pub(crate) use client::{Client, connect, connect_local};
 pub(crate) use status::{class_of, error_details};
-pub(crate) use tonic::{Code, Status};
+pub(crate) use tonic::{Code, Status, Streaming};
