@@ -206,6 +206,7 @@ impl<F: Feed> Stream<F> {
 mod tests {
     use super::*;
     use crate::ledger::Options;
+    use crate::rpc::wire::stream_orders_response::Message;
 
     /// Takes a long time for each of two messages, which are of one part.
     struct Slow(u64);
@@ -248,7 +249,6 @@ mod tests {
         while let Some(one) = received.recv().await {
             said.push(one.unwrap().message);
         }
-        use wire::stream_orders_response::Message;
         let brought = |one: &Option<Message>| one.is_none();
         let parts: Vec<&[Option<Message>]> = said.split(brought).collect();
         assert_eq!(parts.len(), 3, "two messages: {said:?}");

@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use super::changes::{SourceRow, StatusRow};
-use crate::order::{Derived, Dimension, OrderStatus, Standing};
+use super::key::dimension_byte;
+use crate::order::{Derived, Dimension, OrderStatus, Standing, Word};
 use crate::proto::OrderReference;
 use crate::time::{rfc3339, signed, timestamp};
 
@@ -63,18 +64,13 @@ fn fields_of(status: &OrderStatus) -> [(&'static str, String); 11] {
 /// What a key of `counts` stands for.
 pub(super) fn count_text(key: &[u8]) -> String {
     let (kind, value) = key.split_first().map_or((0, key), |(kind, value)| (*kind, value));
-    let dimension = Dimension::ALL.into_iter().find(|one| super::key::dimension_byte(*one) == kind);
-    match (dimension, value) {
-        (Some(dimension), [word]) => {
-            let word = dimension.text(crate::order::Word(*word));
-            format!("{} {word}", dimension.name())
-        }
-        _ => {
-            // Behind the length of the value.
-            let value = String::from_utf8_lossy(value.get(4..).unwrap_or_default());
-            format!("facet {kind:#x} {value:?}")
-        }
+    let dimension = Dimension::ALL.into_iter().find(|one| dimension_byte(*one) == kind);
+    if let (Some(dimension), [word]) = (dimension, value) {
+        return format!("{} {}", dimension.name(), dimension.text(Word(*word)));
     }
+    // Behind the length of the value.
+    let value = String::from_utf8_lossy(value.get(4..).unwrap_or_default());
+    format!("facet {kind:#x} {value:?}")
 }
 
 pub(super) fn source_text(row: &SourceRow) -> String {

@@ -174,8 +174,8 @@ fn the_sources_of_a_head_count_up_to_its_view_basis() {
         let mut client = server.client().await;
         let (mut appender, mut lister) = (client.clone(), client.clone());
         let busy = tokio::spawn(async move {
-            for n in 0..400 {
-                append(&mut appender, (0..5).map(|m| event("a", n * 5 + m))).await;
+            for n in 0..60 {
+                append(&mut appender, [event(&format!("erp/{n}"), 1)]).await;
                 lister.list_orders(ListOrdersRequest::default()).await.unwrap();
             }
         });

@@ -1,9 +1,9 @@
-//! StreamOrders: which orders a change is told of, and where a reader stands.
+//! `StreamOrders`: which orders a change is told of, and where a reader stands.
 
 use order_ledger::proto::stream_orders_response::Message;
 use order_ledger::proto::{
     CorrectionDetails, CorrectionKind, Order, OrderEvent, OrderRelation, OrderRelationKind,
-    StreamOrdersRequest,
+    RelatedOrder, StreamOrdersRequest,
 };
 
 use crate::support::{Client, Server, append, event, run};
@@ -36,7 +36,7 @@ fn split(id: &str, into: &[&str]) -> OrderEvent {
 }
 
 fn relations(order: &Order) -> Vec<OrderRelationKind> {
-    order.related_orders.iter().map(|related| related.relation()).collect()
+    order.related_orders.iter().map(RelatedOrder::relation).collect()
 }
 
 #[test]
