@@ -12,17 +12,19 @@ const VIOLATIONS_MAX: usize = 100;
 /// know. Events keep theirs: it does not look into them. Bytes that are no protobuf end it.
 pub(crate) fn unknown_fields(message: &str, encoded: &[u8]) -> Vec<Violation> {
     let mut found = Vec::new();
-    walk(schema().named(message), encoded, ("", &mut found));
+    walk(schema().named(message), encoded, &mut found);
     found
 }
 
-fn walk(message: &Message, encoded: &[u8], (path, found): (&str, &mut Vec<Violation>)) {
-    for (index, field) in fields(encoded).map_while(Result::ok).enumerate() {
+/// Notes the unknown fields of a message by their paths from there; paths are made for these alone.
+fn walk(message: &Message, encoded: &[u8], found: &mut Vec<Violation>) {
+    let mut counts: Vec<(u32, usize)> = Vec::new();
+    for field in fields(encoded).map_while(Result::ok) {
         if found.len() >= VIOLATIONS_MAX {
             return;
         }
         let Some(known) = message.field(field.number) else {
-            found.push(unknown(message, path, field.number));
+            found.push(unknown(message, field.number));
             continue;
         };
         let (Kind::Message(inner), Value::Bytes(value)) = (known.kind, field.value) else {
@@ -32,26 +34,32 @@ fn walk(message: &Message, encoded: &[u8], (path, found): (&str, &mut Vec<Violat
         if std::ptr::eq(inner, schema().event()) {
             continue;
         }
-        let mut path = joined(path, &known.name);
-        if known.repeated {
-            let before = fields(encoded).map_while(Result::ok).take(index);
-            let place = before.filter(|other| other.number == field.number).count();
-            path = format!("{path}[{place}]");
+        let place = next_place(&mut counts, field.number);
+        let before = found.len();
+        walk(inner, value, found);
+        for violation in found.iter_mut().skip(before) {
+            let place = if known.repeated { format!("[{place}]") } else { String::new() };
+            violation.field = format!("{}{place}.{}", known.name, violation.field);
         }
-        walk(inner, value, (&path, found));
     }
 }
 
-fn unknown(message: &Message, path: &str, number: u32) -> Violation {
+/// How many fields of a number came before.
+fn next_place(counts: &mut Vec<(u32, usize)>, number: u32) -> usize {
+    if let Some((_, count)) = counts.iter_mut().find(|(known, _)| *known == number) {
+        *count += 1;
+        return *count;
+    }
+    counts.push((number, 0));
+    0
+}
+
+fn unknown(message: &Message, number: u32) -> Violation {
     let known = message.fields.iter().map(|field| format!("{} ({})", field.number, field.name));
     let known: Vec<String> = known.collect();
     let allowed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     let what = format!("this version does not know field {number} there; allowed are {allowed}");
-    Violation::new(joined(path, &number.to_string()), what)
-}
-
-fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    Violation::new(number.to_string(), what)
 }
 
 #[cfg(test)]
@@ -76,5 +84,10 @@ mod tests {
         assert_eq!(unknown_fields("AppendRequest", b"\x08"), []);
         let many: Vec<u8> = inner.repeat(1_000);
         assert_eq!(unknown_fields("GetHeadRequest", &many).len(), VIOLATIONS_MAX);
+        // As many as fit into a message, in one walk over them.
+        let mut full = [0x12, 0].repeat(2 * 1024 * 1024);
+        put_bytes_field(&mut full, 2, &inner);
+        let found = unknown_fields("AppendRequest", &full);
+        assert_eq!(found[0].field, "expectations[2097152].77");
     }
 }
