@@ -44,7 +44,7 @@ impl Ledger {
     /// ```
     ///
     /// # Errors
-    /// [`QueryError::BeyondHead`], and where log or views cannot be read.
+    /// [`QueryError::BeyondHead`], [`QueryError::InFuture`], and where log or views cannot be read.
     pub fn history(&self, correlation_id: &str, as_of: AsOf) -> Result<FullHistory, QueryError> {
         let basis = self.basis(as_of)?;
         let mut events = self.own(correlation_id, basis)?;

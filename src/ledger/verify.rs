@@ -235,8 +235,8 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
             }
             let name = String::from_utf8_lossy(&walked.correlation_id).into_owned();
             match check_order(&views, order, walked) {
-                Ok(true) if walked.in_views == 0 => {}
-                Ok(true) => match views.differences(&name, &mut tally) {
+                Ok(None) if walked.in_views == 0 => {}
+                Ok(None) => match views.differences(&name, &mut tally) {
                     Ok(found) if found.is_empty() => {}
                     Ok(found) => {
                         let found = found.join(", ");
@@ -244,7 +244,7 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
                     }
                     Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
                 },
-                Ok(false) => defects.push(format!("views.redb: order {name} differs from the log")),
+                Ok(Some(what)) => defects.push(format!("views.redb: order {name}: {what}")),
                 Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
             }
         }
@@ -260,18 +260,31 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
     }
 }
 
-/// Whether the views have just the entries of an order: as many as the log, each at its place.
-fn check_order(views: &Views, order: &Hash, walked: &Walked) -> Result<bool, ViewError> {
+/// What the views say otherwise of the entries of an order: as many as the log, each at its place.
+fn check_order(views: &Views, order: &Hash, walked: &Walked) -> Result<Option<String>, ViewError> {
     let indexed = views.order(order, &walked.correlation_id, u64::MAX)?;
+    let (is, should) = (indexed.len(), walked.in_views);
+    if u64_from(is) != should {
+        return Ok(Some(format!("has {is} entries, should have {should}")));
+    }
     let places: Vec<Point> = indexed.iter().map(|indexed| indexed.place).collect();
-    let mut keys = indexed.iter().map(|indexed| (indexed.revision, indexed.key));
-    let mut same = u64_from(indexed.len()) == walked.in_views;
+    let mut rows = indexed.iter();
+    let mut defect = None;
     views.log().entries(&places, |entry| {
         let event = Event::stored(entry.body.to_vec().into());
         let found = (entry.revision, event_key(event.source(), event.event_id()));
-        same &= entry.correlation_id == &*walked.correlation_id && keys.next() == Some(found);
+        let row = rows.next().map(|indexed| (indexed.revision, indexed.key));
+        let same = entry.correlation_id == &*walked.correlation_id && row == Some(found);
+        if !same && defect.is_none() {
+            let revision = row.map_or(0, |(revision, _)| revision);
+            let (offset, order) = (entry.offset, String::from_utf8_lossy(entry.correlation_id));
+            defect = Some(format!(
+                "has offset {offset} as revision {revision}, where revision {} of {order} stands",
+                entry.revision
+            ));
+        }
     })?;
-    Ok(same)
+    Ok(defect)
 }
 
 /// What is wrong with the mark of an entry's offset.
