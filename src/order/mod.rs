@@ -97,7 +97,7 @@ pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
 /// let history =
 ///     History { correlation_id: "erp/7", events: &full.events, incoming: &full.incoming };
 /// let order = fold(&history, &Policy::default());
-/// assert_eq!(order.lines[0].released.as_ref().map(|known| &*known.effective), Some("4"));
+/// assert_eq!(order.lines[0].released.as_ref().map(|known| &*known.quantity), Some("4"));
 /// # Ok(())
 /// # }
 /// ```
