@@ -8,6 +8,8 @@
 //!   decodes and re-encodes what a producer sent, and the command line shows fields that it does
 //!   not know.
 //!
+//! Messages know their names, by which the codec of `stored` finds what a request may say.
+//!
 //! The descriptor set is written beside them: reflection serves it, and the event validator is
 //! built from it.
 
@@ -17,6 +19,7 @@ use std::path::{Path, PathBuf};
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
+use tonic_prost_build::Config;
 
 const FILES: [&str; 3] = [
     "orderledger/v1/order_event.proto",
@@ -44,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let shared: Vec<String> = shared_types(&descriptors).collect();
     generate(&out, "stored", with_stored_bytes(descriptors)?, |config| {
         let config = config.build_server(true).build_client(true).bytes(".");
+        let config = config.codec_path("crate::rpc::codec::StrictCodec");
         shared.iter().fold(config, |config, name| {
             let path = format!(".orderledger.v1.{name}");
             config.extern_path(path, format!("crate::proto::{name}"))
@@ -61,7 +65,9 @@ fn generate(
     std::fs::create_dir_all(&folder)?;
     let config =
         tonic_prost_build::configure().build_client(false).build_server(false).out_dir(folder);
-    configure(config).compile_fds(descriptors)?;
+    let mut names = Config::new();
+    names.enable_type_names();
+    configure(config).compile_fds_with_config(descriptors, names)?;
     Ok(())
 }
 

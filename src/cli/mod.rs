@@ -9,6 +9,7 @@ mod demo;
 mod diff;
 mod failure;
 mod find;
+mod follow;
 mod grid;
 mod import;
 mod lines;

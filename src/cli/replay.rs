@@ -1,16 +1,17 @@
 //! `replay`: the log, written line by line. Does not know where it is kept.
 
-use std::io::{self, BufWriter, Write};
+use std::io::Write as _;
 
+use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use prost::Message as _;
 use prost_types::Timestamp;
 
 use super::as_of::parse_time;
 use super::failure::Failure;
+use super::follow::{Follow, Out, Said, follow};
 use super::output::{recorded_json, time_text};
 use super::target::Target;
-use super::watch::resume_text;
 use crate::event::{Event, event_to_json};
 use crate::rpc::wire;
 use crate::rpc::wire::replay_response::Message;
@@ -49,17 +50,6 @@ enum Lines {
 
 impl Replay {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut reached = None;
-        let ended = self.read(&mut reached).await;
-        let Some(reached) = reached.filter(|_| self.follow) else { return ended };
-        let resume = resume_text(reached);
-        ended.map_err(|failure| failure.and(resume.clone()))?;
-        eprintln!("{resume}");
-        Ok(())
-    }
-
-    /// Writes what comes, and says how far it came.
-    async fn read(&self, reached: &mut Option<u64>) -> Result<(), Failure> {
         let request = wire::ReplayRequest {
             from_offset: self.from,
             limit: self.limit,
@@ -68,56 +58,29 @@ impl Replay {
             from_recorded: self.from_recorded,
         };
         let mut client = self.target.connect_existing().await?;
-        let mut messages = client.replay(request).await?.into_inner();
-        let mut out = BufWriter::new(io::stdout());
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
-        let closed = loop {
-            let next = tokio::select! {
-                next = messages.message() => next,
-                _ = &mut interrupted => return Ok(out.flush()?),
-            };
-            let next = match next {
-                Ok(next) => next,
-                Err(status) => {
-                    out.flush()?;
-                    return Err(status.into());
-                }
-            };
-            match next.and_then(|next| next.message) {
-                Some(Message::Events(chunk)) => {
-                    let end = self.write(&mut out, chunk)?;
-                    // What has not left this process does not count as reached.
-                    out.flush()?;
-                    *reached = end.max(*reached);
-                }
-                Some(Message::Progress(progress)) => {
-                    out.flush()?;
-                    *reached = Some(progress.scanned_to).max(*reached);
-                }
-                Some(Message::CaughtUp(_)) => out.flush()?,
-                Some(Message::Closed(last)) => {
-                    *reached = Some(last.resume_from).max(*reached);
-                    break Some(last);
-                }
-                None => break None,
-            }
-        };
-        out.flush()?;
-        match closed {
-            Some(last) if last.reason() == wire::ReplayClosedReason::ShuttingDown => {
-                // The message says where to resume: nothing else has to.
-                *reached = None;
-                let resume = resume_text(last.resume_from);
-                Err(Failure::failed(format!("the server shuts down; {resume}")))
-            }
-            Some(_) => Ok(()),
-            None => Err(Failure::failed("the stream ended without a word of why")),
-        }
+        let messages = client.replay(request).await?.into_inner();
+        follow(&self, messages, None).await
+    }
+}
+
+impl Follow for Replay {
+    type Message = wire::ReplayResponse;
+    type Brings = Bytes;
+
+    fn said(message: wire::ReplayResponse) -> Option<Said<Bytes>> {
+        Some(match message.message? {
+            Message::Events(chunk) => Said::Brings(chunk),
+            Message::Progress(progress) => Said::Progress(progress),
+            Message::CaughtUp(caught_up) => Said::CaughtUp(caught_up),
+            Message::Closed(closed) => Said::Closed(closed),
+        })
     }
 
-    /// Writes events, and answers the offset behind the last of them.
-    fn write(&self, out: &mut impl Write, chunk: bytes::Bytes) -> Result<Option<u64>, Failure> {
+    fn says_where(&self) -> bool {
+        self.follow
+    }
+
+    fn write(&self, out: &mut Out, chunk: Bytes) -> Result<Option<u64>, Failure> {
         let chunk = wire::EventChunk::decode(chunk)
             .map_err(|error| Failure::failed(format!("not an event chunk: {error}")))?;
         let end = chunk.events.last().map(|recorded| recorded.offset + 1);

@@ -38,7 +38,8 @@ pub(super) struct Serve {
     /// Put simulated orders into the ledger first, where it is empty
     #[arg(long, value_name = "ORDERS", num_args = 0..=1, default_missing_value = "1000")]
     demo: Option<u64>,
-    /// What the rules for anomalies have to know about the house, as TOML
+    /// What the rules for anomalies have to know about the house, as TOML; the ledger keeps it
+    /// until another one is given (an empty file: the defaults)
     #[arg(long, value_name = "FILE", env = "ORDER_LEDGER_POLICY")]
     policy: Option<PathBuf>,
     /// Seconds that calls under way may take when the server shuts down
@@ -82,18 +83,27 @@ impl Serve {
         &self,
         address: SocketAddr,
         ledger: &Ledger,
-        shown: Option<String>,
+        shown: Option<Shown>,
     ) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "serving    http://{address}")?;
         writeln!(out, "ledger     {} ({})", self.ledger.display(), ledger.id())?;
         writeln!(out, "head       {}", grouped(ledger.head()))?;
-        let Some(order) = shown else {
+        let Some(Shown { order, reference }) = shown else {
             return Ok(());
         };
         writeln!(out)?;
-        writeln!(out, "try        order-ledger timeline {order} --server http://{address}")?;
-        writeln!(out, "           order-ledger replay --follow --server http://{address}")?;
+        let tries = [
+            format!("order {order}"),
+            format!("timeline {order}"),
+            format!("find {reference}"),
+            "list --limit 20".to_owned(),
+            "replay --follow".to_owned(),
+        ];
+        for (index, command) in tries.iter().enumerate() {
+            let label = if index == 0 { "try" } else { "" };
+            writeln!(out, "{label:<10} order-ledger {command} --server http://{address}")?;
+        }
         writeln!(
             out,
             "           (order-ledger is target/release/order-ledger, or `cargo run \
@@ -102,8 +112,14 @@ impl Serve {
     }
 }
 
+/// An order to look at, and a number that it is found by.
+struct Shown {
+    order: String,
+    reference: String,
+}
+
 /// Appends simulated orders to an empty ledger; one of them to look at, where something happens.
-fn fill(ledger: &Ledger, orders: u64) -> Result<Option<String>, Failure> {
+fn fill(ledger: &Ledger, orders: u64) -> Result<Option<Shown>, Failure> {
     let demo = Demo { orders, ..Demo::default() };
     let mut counts: HashMap<String, u32> = HashMap::new();
     let eventful = demo.events().find_map(|event| {
@@ -113,8 +129,9 @@ fn fill(ledger: &Ledger, orders: u64) -> Result<Option<String>, Failure> {
     });
     let mut events = demo.events().peekable();
     let order = eventful.or_else(|| events.peek().map(|event| event.correlation_id.clone()));
+    let shown = order.map(|order| Shown { reference: reference_of(&demo, &order), order });
     if ledger.head() > 0 {
-        return Ok(order);
+        return Ok(shown);
     }
     loop {
         let batch: Vec<Event> = events
@@ -124,11 +141,18 @@ fn fill(ledger: &Ledger, orders: u64) -> Result<Option<String>, Failure> {
             .collect::<Result<_, _>>()
             .map_err(|violations| Failure::failed(format!("{violations:?}")))?;
         if batch.is_empty() {
-            return Ok(order);
+            return Ok(shown);
         }
         let appended = ledger.append(Batch::of(batch));
         appended.map_err(|error| Failure::failed(error.to_string()))?;
     }
+}
+
+/// The first number that events of an order carry; its own name where none does.
+fn reference_of(demo: &Demo, order: &str) -> String {
+    let own = demo.events().filter(|event| event.correlation_id == order);
+    let number = own.flat_map(|event| event.refs).map(|named| named.value).next();
+    number.unwrap_or_else(|| order.to_owned())
 }
 
 /// Ready when the process is asked to end.

@@ -24,7 +24,8 @@ pub(super) struct Target {
     /// [env: `ORDER_LEDGER_SERVER`]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
-    /// What the rules for anomalies have to know about the house, as TOML; a server has its own
+    /// What the rules for anomalies have to know about the house, as TOML; the ledger keeps it
+    /// until another one is given (an empty file: the defaults), and a server has its own
     /// [env: `ORDER_LEDGER_POLICY`]
     #[arg(long, value_name = "FILE", conflicts_with = "server")]
     policy: Option<PathBuf>,
@@ -98,8 +99,8 @@ impl Target {
     }
 }
 
-/// How a ledger is opened, with the policy of a file where there is one.
+/// How a ledger is opened: with the policy of a file, or the one that it has.
 pub(super) fn options(policy: Option<&Path>) -> Result<Options, Failure> {
     let policy = policy.map(policy::read).transpose()?;
-    Ok(Options { policy: policy.unwrap_or_default(), ..Options::default() })
+    Ok(Options { policy, ..Options::default() })
 }

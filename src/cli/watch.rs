@@ -2,12 +2,13 @@
 //! noticed.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
+use std::io::Write as _;
 
 use clap::Args;
 use serde_json::json;
 
 use super::failure::Failure;
+use super::follow::{Follow, Out, Said, follow};
 use super::grid::cut;
 use super::list::word;
 use super::output::{Output, clean, json_of, seconds_text, width};
@@ -33,90 +34,49 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut reached = None;
-        let ended = self.read(&mut reached).await;
-        let Some(reached) = reached else { return ended };
-        let resume = resume_text(reached);
-        ended.map_err(|failure| failure.and(resume.clone()))?;
-        eprintln!("{resume}");
-        Ok(())
-    }
-
-    /// Writes what comes, and says how far it came.
-    async fn read(&self, reached: &mut Option<u64>) -> Result<(), Failure> {
         let mut client = self.target.connect_existing().await?;
         let request = wire::StreamOrdersRequest { from_offset: self.from, follow: self.follow };
-        let mut messages = client.stream_orders(request).await?.into_inner();
-        *reached = Some(self.from);
-        let mut out = BufWriter::new(io::stdout());
-        let mut caught_up = false;
-        let interrupted = tokio::signal::ctrl_c();
-        tokio::pin!(interrupted);
-        let closed = loop {
-            let next = tokio::select! {
-                next = messages.message() => next,
-                _ = &mut interrupted => return Ok(out.flush()?),
-            };
-            let next = match next {
-                Ok(next) => next,
-                Err(status) => {
-                    out.flush()?;
-                    return Err(status.into());
-                }
-            };
-            match next.and_then(|next| next.message) {
-                Some(Message::Orders(chunk)) => {
-                    for changed in &chunk.orders {
-                        let order = changed.order.clone().unwrap_or_default();
-                        self.write(&mut out, &order, changed.basis)?;
-                    }
-                    out.flush()?;
-                    *reached = Some(chunk.scanned_to).max(*reached);
-                }
-                Some(Message::Progress(progress)) => {
-                    out.flush()?;
-                    *reached = Some(progress.scanned_to).max(*reached);
-                }
-                Some(Message::CaughtUp(at)) => {
-                    out.flush()?;
-                    // It comes anew after every change; who follows wants to know it once.
-                    if self.follow && !std::mem::replace(&mut caught_up, true) {
-                        eprintln!("caught up at {}", at.head);
-                    }
-                }
-                Some(Message::Closed(closed)) => {
-                    *reached = Some(closed.resume_from).max(*reached);
-                    break Some(closed);
-                }
-                None => break None,
-            }
-        };
-        out.flush()?;
-        match closed {
-            Some(last) if last.reason() == wire::ReplayClosedReason::ShuttingDown => {
-                // The message says where to resume: nothing else has to.
-                *reached = None;
-                let resume = resume_text(last.resume_from);
-                Err(Failure::failed(format!("the server shuts down; {resume}")))
-            }
-            Some(_) => Ok(()),
-            None => Err(Failure::failed("the stream ended without a word of why")),
-        }
-    }
-
-    fn write(&self, out: &mut impl Write, order: &Order, basis: u64) -> io::Result<()> {
-        match self.output {
-            Output::Table => writeln!(out, "{}", cut(&line_of(order, basis), width())),
-            Output::Json | Output::Ndjson => {
-                writeln!(out, "{}", json!({ "basis": basis, "order": json_of("Order", order) }))
-            }
-        }
+        let messages = client.stream_orders(request).await?.into_inner();
+        follow(&self, messages, Some(self.from)).await
     }
 }
 
-/// Where to go on, as it is said on standard error.
-pub(super) fn resume_text(from: u64) -> String {
-    format!("resume with --from {from}")
+impl Follow for Watch {
+    type Message = wire::StreamOrdersResponse;
+    type Brings = wire::OrderChunk;
+
+    fn said(message: wire::StreamOrdersResponse) -> Option<Said<wire::OrderChunk>> {
+        Some(match message.message? {
+            Message::Orders(chunk) => Said::Brings(chunk),
+            Message::Progress(progress) => Said::Progress(progress),
+            Message::CaughtUp(caught_up) => Said::CaughtUp(caught_up),
+            Message::Closed(closed) => Said::Closed(closed),
+        })
+    }
+
+    fn says_where(&self) -> bool {
+        true
+    }
+
+    fn write(&self, out: &mut Out, chunk: wire::OrderChunk) -> Result<Option<u64>, Failure> {
+        for changed in chunk.orders {
+            let (order, basis) = (changed.order.unwrap_or_default(), changed.basis);
+            match self.output {
+                Output::Table => writeln!(out, "{}", cut(&line_of(&order, basis), width()))?,
+                Output::Json | Output::Ndjson => {
+                    let order = json_of("Order", &order);
+                    writeln!(out, "{}", json!({ "basis": basis, "order": order }))?;
+                }
+            }
+        }
+        Ok(Some(chunk.scanned_to))
+    }
+
+    fn caught_up(&self, head: u64) {
+        if self.follow {
+            eprintln!("caught up at {head}");
+        }
+    }
 }
 
 fn line_of(order: &Order, basis: u64) -> String {

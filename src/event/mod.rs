@@ -9,6 +9,7 @@ mod fact;
 mod json;
 mod recorded;
 mod schema;
+mod unknown;
 mod violation;
 
 use std::ops::Range;
@@ -25,6 +26,7 @@ pub use violation::Violation;
 pub(crate) use canonical::same_content;
 pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};
 pub(crate) use schema::DESCRIPTORS;
+pub(crate) use unknown::unknown_fields;
 
 use crate::limits::Limits;
 use crate::proto::OrderEvent;

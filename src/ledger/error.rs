@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::event::Violation;
 use crate::log::{Hash, LogError};
+use crate::time::{rfc3339, timestamp};
 use crate::view::ViewError;
 
 /// Why a ledger could not be opened.
@@ -167,6 +168,21 @@ pub enum QueryError {
         /// The head.
         head: u64,
     },
+    /// The question is about a time that has not come yet.
+    #[error(
+        "{field} is {}, which has not come yet; allowed is at most {}, {} s ahead of this ledger",
+        text_of(*asked_ns),
+        text_of(*latest_ns),
+        super::as_of::CLOCK_SKEW_SECONDS
+    )]
+    InFuture {
+        /// Which time: `as_of_recorded` or `as_of_occurred`.
+        field: String,
+        /// The time that was asked for, in nanoseconds of the Unix epoch.
+        asked_ns: i64,
+        /// The latest time that is allowed, in nanoseconds of the Unix epoch.
+        latest_ns: i64,
+    },
     /// A write has failed, and what was asked for may be in the log behind the head.
     #[error("not found, but a write has failed, and it may be there: {0}")]
     InDoubt(String),
@@ -186,7 +202,10 @@ pub enum QueryError {
         failure: Option<String>,
     },
     /// The page token is not one that this ledger gave for this question.
-    #[error("the page token does not belong to this request")]
+    #[error(
+        "the page token does not belong to this request on this ledger; allowed is the \
+         next_page_token of the page before, with all else as it was asked there"
+    )]
     PageToken,
     /// The log cannot be read, or is damaged.
     #[error(transparent)]
@@ -203,11 +222,17 @@ impl QueryError {
         match self {
             Self::ViewsBehind { .. } => FailureClass::NotWritten,
             Self::InDoubt(_) => FailureClass::InDoubt,
-            Self::BeyondHead { .. } | Self::PageToken | Self::Log(_) | Self::View(_) => {
-                FailureClass::Refused
-            }
+            Self::BeyondHead { .. }
+            | Self::InFuture { .. }
+            | Self::PageToken
+            | Self::Log(_)
+            | Self::View(_) => FailureClass::Refused,
         }
     }
+}
+
+fn text_of(ns: i64) -> String {
+    rfc3339(&timestamp(ns), None)
 }
 
 fn sentence(begin: &str, items: &[impl std::fmt::Display]) -> String {

@@ -10,10 +10,13 @@ use crate::log::order_hash;
 use crate::num::u64_from;
 use crate::order::{UNRESOLVED_PREFIX, link_targets};
 use crate::proto::RelatedOrder;
-use crate::view::{histories_of, names_others, said_about};
+use crate::view::{histories_of, names_others, said_about, targets_of};
 
 /// Events up to which an order is short: it is read in less time than another thread takes to wake.
 const SHORT_EVENTS_MAX: usize = 64;
+
+/// The type of an event that says that an earlier one was wrong.
+const CORRECTION: &str = "event.corrected";
 
 /// All that a state of an order is folded from, at a basis.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +47,7 @@ impl Ledger {
     /// ```
     ///
     /// # Errors
-    /// [`QueryError::BeyondHead`], and where log or views cannot be read.
+    /// [`QueryError::BeyondHead`], [`QueryError::InFuture`], and where log or views cannot be read.
     pub fn history(&self, correlation_id: &str, as_of: AsOf) -> Result<FullHistory, QueryError> {
         let basis = self.basis(as_of)?;
         let own = self.own(correlation_id, basis)?;
@@ -87,7 +90,9 @@ impl Ledger {
     }
 
     /// The orders that a part of the log changed, by their first event in it: those of its events,
-    /// those that have linked one of these histories, and those that an event names.
+    /// those that have linked one of these histories, and those that an event names. A correction
+    /// may take back whatever its order has said: it changes all that the order ever named. What is
+    /// named and has no events is no order.
     pub(crate) fn changed_orders(
         &self,
         chunk: &super::Chunk,
@@ -106,7 +111,15 @@ impl Ledger {
                 self.others(order, basis)?.into_iter().for_each(&mut change);
             }
             change(order.to_owned());
-            link_targets(&recorded.event).into_iter().for_each(&mut change);
+            let mut named = link_targets(&recorded.event);
+            if recorded.event.event_type() == CORRECTION {
+                named.extend(targets_of(&self.own(order, basis)?));
+            }
+            for target in named {
+                if !self.locate(&target, basis)?.is_empty() {
+                    change(target);
+                }
+            }
         }
         Ok(changed)
     }

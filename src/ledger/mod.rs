@@ -2,6 +2,7 @@
 //! Does not know gRPC or the command line.
 
 mod admission;
+mod as_of;
 mod batch;
 mod error;
 mod find;
@@ -26,10 +27,11 @@ use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
+pub use as_of::AsOf;
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
 pub use links::FullHistory;
-pub use query::{AsOf, Order, Sizes, Timeline, TimelineQuery, TimelineRow};
+pub use query::{Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub use replay::{Chunk, Follow, Replay};
 pub use verify::{VerifyReport, VerifyStep, verify};
 pub use wait::Pending;
@@ -69,8 +71,9 @@ pub struct Options {
     pub limits: Limits,
     /// Bytes of a log segment made from now on: 64 KiB to 4 GiB - 1.
     pub segment_bytes: u64,
-    /// What the rules for anomalies know about the house. The views are rebuilt when it changes.
-    pub policy: Policy,
+    /// What the rules for anomalies know about the house. The views keep it, and are rebuilt when
+    /// another one is given. `None`: the one that they have; the default in a new ledger.
+    pub policy: Option<Policy>,
     /// Where the files are.
     pub disk: Arc<dyn Disk>,
 }
@@ -78,8 +81,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let segment_bytes = 64 * 1024 * 1024;
-        let (limits, policy) = (Limits::default(), Policy::default());
-        Self { limits, segment_bytes, policy, disk: Arc::new(FileSystem) }
+        let limits = Limits::default();
+        Self { limits, segment_bytes, policy: None, disk: Arc::new(FileSystem) }
     }
 }
 

@@ -56,7 +56,8 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
     let reader = log.reader();
     let path = folder.join(Place::VIEWS_FILE);
     let origin = Origin { disk, path, reader: reader.clone(), ledger_id };
-    let (views, checkpoint) = Views::open(origin, policy.clone())?;
+    let (views, checkpoint) = Views::open(origin, policy)?;
+    let policy = views.policy().clone();
     let views = Arc::new(views);
     let log = recover(log, &views, checkpoint.end)?;
     let head =

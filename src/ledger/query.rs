@@ -4,8 +4,8 @@ use super::error::QueryError;
 use super::links::FullHistory;
 use super::replay::CHUNK_LEN;
 use super::wait::block_on;
-use super::writer::{Command, Head};
-use super::{Ledger, Receipt};
+use super::writer::Command;
+use super::{AsOf, Ledger, Receipt};
 use crate::event::{Event, RecordedEvent};
 use crate::log::{Point, order_hash};
 use crate::num::u64_from;
@@ -14,20 +14,10 @@ use crate::proto;
 use crate::view::event_key;
 use tokio::sync::oneshot;
 
-/// Which state of the ledger a question is about. Without limits: the head when it is asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AsOf {
-    /// As if the log ended before this offset.
-    pub offset: Option<u64>,
-    /// From entries recorded at or before this time, in nanoseconds of the Unix epoch.
-    pub recorded_at_ns: Option<u64>,
-    /// From events that occurred at or before this time, in nanoseconds of the Unix epoch; events
-    /// that do not say when count by the time they were recorded.
-    pub occurred_at_ns: Option<i64>,
-}
-
 /// Bytes that a row has beside its event, at most: place, times and hashes.
 const ROW_BYTES: usize = 160;
+/// Bytes that a text of a row has beside itself, at most.
+const TEXT_BYTES: usize = 6;
 
 /// Asks for a timeline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,7 +30,8 @@ pub struct TimelineQuery {
     pub skip: usize,
     /// The largest number of rows; `None` for all.
     pub limit: Option<usize>,
-    /// Ends the page early when its events have so many bytes; `None` for no limit.
+    /// Ends the page early when its rows have so many bytes with all that they say; `None` for no
+    /// limit.
     pub bytes_max: Option<usize>,
 }
 
@@ -117,8 +108,9 @@ impl Ledger {
     /// ```
     ///
     /// # Errors
-    /// [`QueryError::BeyondHead`], and where log or views cannot be read.
+    /// [`QueryError::BeyondHead`], [`QueryError::InFuture`], and where log or views cannot be read.
     pub fn get_timeline(&self, query: &TimelineQuery) -> Result<Timeline, QueryError> {
+        self.check_times(query.as_of)?;
         let correlation_id = &query.correlation_id;
         let all = AsOf { occurred_at_ns: None, ..query.as_of };
         let all = self.history(correlation_id, all)?;
@@ -177,7 +169,7 @@ impl Ledger {
     /// The state of an order, folded from its events.
     ///
     /// # Errors
-    /// [`QueryError::BeyondHead`], and where log or views cannot be read.
+    /// [`QueryError::BeyondHead`], [`QueryError::InFuture`], and where log or views cannot be read.
     pub fn get_order(&self, correlation_id: &str, as_of: AsOf) -> Result<Order, QueryError> {
         Ok(self.order_of(correlation_id, &self.history(correlation_id, as_of)?))
     }
@@ -323,21 +315,6 @@ impl Ledger {
         }
     }
 
-    pub(super) fn basis(&self, as_of: AsOf) -> Result<u64, QueryError> {
-        let Head { point, .. } = self.head_now();
-        let mut basis = point.offset;
-        if let Some(offset) = as_of.offset {
-            if offset > basis {
-                return Err(QueryError::BeyondHead { offset, head: basis });
-            }
-            basis = offset;
-        }
-        if let Some(recorded_at_ns) = as_of.recorded_at_ns {
-            basis = basis.min(self.offset_after(recorded_at_ns)?);
-        }
-        Ok(basis)
-    }
-
     /// Looks up where the entries of an order stand, by revision.
     pub(super) fn locate(
         &self,
@@ -362,12 +339,6 @@ impl Ledger {
     }
 }
 
-impl AsOf {
-    pub(super) fn includes(&self, recorded: &RecordedEvent) -> bool {
-        self.occurred_at_ns.is_none_or(|latest| recorded.timeline_ns() <= latest)
-    }
-}
-
 /// Marks events, given in the order in which the ledger took them, that came behind later ones.
 fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
     let mut newest = None;
@@ -389,8 +360,15 @@ fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
 fn rows_within(rows: &[TimelineRow], bytes_max: usize) -> usize {
     let mut bytes = 0_usize;
     let fits = |row: &&TimelineRow| {
-        bytes = bytes.saturating_add(Event::body(&row.recorded.event).len() + ROW_BYTES);
+        bytes = bytes.saturating_add(bytes_of(row));
         bytes <= bytes_max
     };
     rows.iter().take_while(fits).count()
+}
+
+/// Bytes of a row with all that it says, at most.
+fn bytes_of(row: &TimelineRow) -> usize {
+    let said = row.effects.iter().chain(&row.linked_from);
+    let said: usize = said.map(|text| text.len() + TEXT_BYTES).sum();
+    Event::body(&row.recorded.event).len() + ROW_BYTES + said
 }

@@ -114,11 +114,6 @@ impl Replay {
         self.end = Some(self.head.borrow().point);
     }
 
-    /// Goes back to an offset inside of the last chunk, whose reader took no more.
-    pub(crate) fn rewind_to(&mut self, offset: u64) {
-        self.next_offset = self.next_offset.min(offset);
-    }
-
     /// Waits until there is something behind the last chunk.
     ///
     /// Answers `false` when nothing more can come, because the ledger was closed.

@@ -1,6 +1,7 @@
 //! Checks a closed ledger against itself: every byte of the log, every chain, and the views against
 //! the log. Changes nothing. Does not know how to mend.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use crate::event::Event;
 use crate::limits::Limits;
 use crate::log::{Defect, Disk, FileSystem, Hash, LogFolder, NO_PREVIOUS, Placed, Point};
 use crate::num::u64_from;
-use crate::view::{OrderMap, Origin, Tally, ViewError, Views, event_key};
+use crate::time::{rfc3339, signed, timestamp};
+use crate::view::{Mark, OrderMap, Origin, Tally, ViewError, Views, event_key};
 
 /// Defects that are listed.
 const DEFECTS_MAX: usize = 100;
@@ -45,7 +47,8 @@ pub struct VerifyStep {
 }
 
 /// Checks the ledger in a folder: CRCs, offsets, revisions, `previous`, event rules, and that the
-/// views have each order's entries, status and references, and nothing else.
+/// views have each order's entries, status and references, marks where blocks begin, and nothing
+/// else. What is wrong there is said with both values.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -92,9 +95,16 @@ pub fn verify(folder: &Path, progress: impl FnMut(VerifyStep)) -> Result<VerifyR
         report: VerifyReport::default(),
         orders: OrderMap::default(),
         checkpoint,
+        marks: BTreeMap::new(),
         progress,
         newest: 0,
     };
+    if let Some(Ok((views, _))) = &views {
+        match views.marks() {
+            Ok(marks) => run.marks = marks,
+            Err(error) => run.defect(format!("views.redb: marks: {error}")),
+        }
+    }
     run.log(&log)?;
     match views {
         Some(Ok((views, checkpoint))) => run.views(views, checkpoint.order_count),
@@ -119,6 +129,8 @@ struct Verify<P> {
     report: VerifyReport,
     orders: OrderMap<Walked>,
     checkpoint: u64,
+    /// Marks of the views that the walk has not met yet.
+    marks: BTreeMap<u64, Mark>,
     progress: P,
     /// When the newest entry so far was recorded.
     newest: u64,
@@ -191,6 +203,11 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
         walked.revision = entry.revision + 1;
         walked.head = entry.leaf_hash();
         walked.in_views += u64::from(entry.offset < self.checkpoint);
+        if let Some(mark) = self.marks.remove(&entry.offset)
+            && let Some(what) = mark_defect(&mark, placed)
+        {
+            self.defect(format!("views.redb: {what}"));
+        }
         for defect in defects {
             let (position, offset) = (placed.position, entry.offset);
             self.defect(format!("{segment}, position {position}, offset {offset}: {defect}"));
@@ -198,6 +215,10 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
     }
 
     fn views(&mut self, mut views: Views, order_count: u64) {
+        if let Some(offset) = self.marks.keys().next() {
+            let count = self.marks.len();
+            self.defect(format!("views.redb: {count} marks, from offset {offset}, mark no entry"));
+        }
         if let Err(error) = views.check_pages() {
             return self.defect(format!("views.redb: {error}"));
         }
@@ -214,8 +235,8 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
             }
             let name = String::from_utf8_lossy(&walked.correlation_id).into_owned();
             match check_order(&views, order, walked) {
-                Ok(true) if walked.in_views == 0 => {}
-                Ok(true) => match views.differences(&name, &mut tally) {
+                Ok(None) if walked.in_views == 0 => {}
+                Ok(None) => match views.differences(&name, &mut tally) {
                     Ok(found) if found.is_empty() => {}
                     Ok(found) => {
                         let found = found.join(", ");
@@ -223,7 +244,7 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
                     }
                     Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
                 },
-                Ok(false) => defects.push(format!("views.redb: order {name} differs from the log")),
+                Ok(Some(what)) => defects.push(format!("views.redb: order {name}: {what}")),
                 Err(error) => defects.push(format!("views.redb: order {name}: {error}")),
             }
         }
@@ -239,18 +260,46 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
     }
 }
 
-/// Whether the views have just the entries of an order: as many as the log, each at its place.
-fn check_order(views: &Views, order: &Hash, walked: &Walked) -> Result<bool, ViewError> {
+/// What the views say otherwise of the entries of an order: as many as the log, each at its place.
+fn check_order(views: &Views, order: &Hash, walked: &Walked) -> Result<Option<String>, ViewError> {
     let indexed = views.order(order, &walked.correlation_id, u64::MAX)?;
+    let (is, should) = (indexed.len(), walked.in_views);
+    if u64_from(is) != should {
+        return Ok(Some(format!("has {is} entries, should have {should}")));
+    }
     let places: Vec<Point> = indexed.iter().map(|indexed| indexed.place).collect();
-    let mut keys = indexed.iter().map(|indexed| (indexed.revision, indexed.key));
-    let mut same = u64_from(indexed.len()) == walked.in_views;
+    let mut rows = indexed.iter();
+    let mut defect = None;
     views.log().entries(&places, |entry| {
         let event = Event::stored(entry.body.to_vec().into());
         let found = (entry.revision, event_key(event.source(), event.event_id()));
-        same &= entry.correlation_id == &*walked.correlation_id && keys.next() == Some(found);
+        let row = rows.next().map(|indexed| (indexed.revision, indexed.key));
+        let same = entry.correlation_id == &*walked.correlation_id && row == Some(found);
+        if !same && defect.is_none() {
+            let revision = row.map_or(0, |(revision, _)| revision);
+            let (offset, order) = (entry.offset, String::from_utf8_lossy(entry.correlation_id));
+            defect = Some(format!(
+                "has offset {offset} as revision {revision}, where revision {} of {order} stands",
+                entry.revision
+            ));
+        }
     })?;
-    Ok(same)
+    Ok(defect)
+}
+
+/// What is wrong with the mark of an entry's offset.
+fn mark_defect(mark: &Mark, placed: &Placed<'_>) -> Option<String> {
+    let offset = placed.entry.offset;
+    let at = |position: u32, recorded_at: u64| {
+        let time = rfc3339(&timestamp(signed(recorded_at)), None);
+        format!("position {position}, recorded at {time}")
+    };
+    let is = at(mark.point.position, mark.recorded_at);
+    let should = at(placed.block_position, placed.entry.recorded_at);
+    if !placed.begins_block() {
+        return Some(format!("the mark of offset {offset} is {is}, where no block begins"));
+    }
+    (is != should).then(|| format!("the mark of offset {offset} is {is}, should be {should}"))
 }
 
 fn event_defect(correlation_id: &[u8], body: &[u8]) -> Option<Defect> {

@@ -117,17 +117,88 @@ fn another_policy_rebuilds_the_views() {
     append(&ledger, &events(5, 1), &mut Random(1));
     let head = ledger.head();
     drop(ledger);
-    let origin = |policy: Policy| {
+    let opened = |policy: Option<Policy>| {
         let ledger = Ledger::open(folder.path(), Options { policy, ..Options::default() }).unwrap();
         let reached = ledger.sizes().unwrap().view_basis;
         ledger.views_at_least(head).unwrap();
         reached
     };
-    assert_eq!(origin(Policy::default()), head, "nothing to do");
+    assert_eq!(opened(Some(Policy::default())), head, "nothing to do");
     let other = Policy { clock_skew_seconds: 7, ..Policy::default() };
-    assert!(origin(other.clone()) < head);
-    assert_eq!(origin(other), head);
+    assert!(opened(Some(other.clone())) < head);
+    assert_eq!(opened(Some(other)), head);
+    assert_eq!(opened(None), head, "the views keep the policy that they have");
+    let ledger = open(folder.path());
+    assert_eq!(ledger.policy.clock_skew_seconds, 7);
+    drop(ledger);
     assert_eq!(verify(folder.path(), |_| {}).unwrap().defects, Vec::<String>::new());
+}
+
+#[test]
+fn views_that_are_rebuilt_keep_their_policy_where_it_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = Some(Policy { clock_skew_seconds: 7, ..Policy::default() });
+    let ledger = Ledger::open(folder.path(), Options { policy, ..Options::default() }).unwrap();
+    append(&ledger, &events(5, 1), &mut Random(1));
+    drop(ledger);
+    // Another ledger's log under these views.
+    let other = tempfile::tempdir().unwrap();
+    drop(open(other.path()));
+    let views = other.path().join("views.redb");
+    std::fs::copy(folder.path().join("views.redb"), views).unwrap();
+    let ledger = open(other.path());
+    assert_eq!((ledger.policy.clock_skew_seconds, ledger.head()), (7, 0));
+}
+
+#[test]
+fn a_status_that_is_wrong_with_a_right_checksum_is_named_with_both_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, &events(20, 3), &mut Random(3));
+    let (name, status) = all(&ledger).swap_remove(4);
+    let place = Dimension::ALL.iter().position(|one| *one == Dimension::Fulfillment).unwrap();
+    let should = status.standings[place].word;
+    let is = Word(u8::from(should.0 == 0));
+    let text = |word| Dimension::Fulfillment.text(word);
+    ledger.views.forge_status(&name, |status| {
+        status.standings[place].word = is;
+        status.revision += 1;
+        status.warehouses.push("dc9".to_owned());
+    });
+    drop(ledger);
+    let defects = verify(folder.path(), |_| {}).unwrap().defects;
+    let [defect] = &*defects else { panic!("{defects:?}") };
+    let revision = status.revision;
+    let said = [
+        format!(
+            "views.redb: order {name}: fulfillment is {}, should be {}",
+            text(is),
+            text(should)
+        ),
+        format!("revision is {}, should be {revision}", revision + 1),
+        format!("+dc9, should be {}", status.warehouses.join("+")),
+    ];
+    assert!(said.iter().all(|said| defect.contains(said)), "{said:?}: {defect}");
+}
+
+#[test]
+fn rows_that_belong_to_no_order_and_a_mark_in_the_wrong_place_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, &events(20, 3), &mut Random(3));
+    let count = all(&ledger).len();
+    ledger.views.forge_rows();
+    drop(ledger);
+    let defects = verify(folder.path(), |_| {}).unwrap().defects;
+    let more = count + 1;
+    for table in ["orders", "status", "carried"] {
+        let said = format!("views.redb: table {table} has {more} rows, should have {count}");
+        assert!(defects.contains(&said), "{said} in {defects:#?}");
+    }
+    let of = |begin: &str| defects.iter().any(|one| one.starts_with(begin));
+    assert!(of("views.redb: table entries has "), "{defects:#?}");
+    assert!(of("views.redb: the mark of offset "), "{defects:#?}");
+    assert_eq!(defects.len(), 5, "{defects:#?}");
 }
 
 #[test]

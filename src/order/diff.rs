@@ -1,7 +1,7 @@
 //! What differs between two states of one order, field by field.
 //! Does not know why they differ.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde_json::Value as Json;
 
@@ -77,34 +77,39 @@ fn compare_lists(
     found: &mut Vec<OrderDifference>,
 ) {
     let (before, after) = (keyed(before), keyed(after));
-    let keys: BTreeSet<&str> = before.iter().chain(&after).map(|(key, _)| &**key).collect();
+    let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for key in keys {
-        let of = |list: &[(String, Json)]| {
-            let element = list.iter().find(|(its, _)| its == key);
-            element.map_or(Json::Null, |(_, element)| element.clone())
-        };
-        compare(&format!("{field}[{key}]"), (&of(&before), &of(&after)), found);
+        let [before, after] =
+            [&before, &after].map(|side| side.get(key).copied().unwrap_or(&Json::Null));
+        compare(&format!("{field}[{key}]"), (before, after), found);
     }
 }
 
-/// Elements with what names them; equal names are numbered.
-fn keyed(list: &[Json]) -> Vec<(String, Json)> {
-    let mut keyed: Vec<(String, Json)> = Vec::with_capacity(list.len());
+/// Elements by what names them; equal names are numbered.
+fn keyed(list: &[Json]) -> HashMap<String, &Json> {
+    let mut keyed = HashMap::with_capacity(list.len());
+    let mut counts: HashMap<String, usize> = HashMap::new();
     for element in list {
-        let inner = element.get("reference").unwrap_or(element);
-        let named = KEYS.iter().filter_map(|key| inner.get(*key)).map(text_of);
-        let issued = ["issuer", "value", "target_event_id", "dimension"];
-        let issued = issued.iter().filter_map(|key| inner.get(*key)).map(text_of);
-        let first: Vec<String> = named.take(1).chain(issued).collect();
-        let name = first.join(" ");
-        let same = keyed.iter().filter(|(known, _)| {
-            *known == name || known.strip_prefix(&name).is_some_and(|rest| rest.starts_with('#'))
-        });
-        let count = same.count();
-        let name = if count == 0 { name } else { format!("{name}#{}", count + 1) };
-        keyed.push((name, element.clone()));
+        let name = name_of(element);
+        let count = counts.entry(name.clone()).or_insert(1);
+        let mut numbered = name.clone();
+        // More than once only where another name ends in such a number.
+        while keyed.contains_key(&numbered) {
+            *count += 1;
+            numbered = format!("{name}#{count}");
+        }
+        keyed.insert(numbered, element);
     }
     keyed
+}
+
+fn name_of(element: &Json) -> String {
+    let inner = element.get("reference").unwrap_or(element);
+    let named = KEYS.iter().filter_map(|key| inner.get(*key)).map(text_of);
+    let issued = ["issuer", "value", "target_event_id", "dimension"];
+    let issued = issued.iter().filter_map(|key| inner.get(*key)).map(text_of);
+    let parts: Vec<String> = named.take(1).chain(issued).collect();
+    parts.join(" ")
 }
 
 fn text_of(value: &Json) -> String {
@@ -112,5 +117,41 @@ fn text_of(value: &Json) -> String {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
         Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::proto::OrderLine;
+
+    fn order(lines: impl Iterator<Item = (String, &'static str)>) -> Order {
+        let line = |(line_id, sku): (String, &str)| OrderLine {
+            line_id,
+            sku: sku.into(),
+            ..OrderLine::default()
+        };
+        Order { lines: lines.map(line).collect(), ..Order::default() }
+    }
+
+    /// Names are looked up: searching for them would take minutes.
+    #[test]
+    fn orders_of_very_many_lines_are_compared_in_time() {
+        let lines = |sku| (0..40_000).map(move |n| (n.to_string(), sku));
+        let begin = Instant::now();
+        let found = differences(&order(lines("A")), &order(lines("B")));
+        assert_eq!(found.len(), 40_000);
+        assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn equal_names_are_numbered_also_beside_a_name_with_a_number() {
+        let lines = |last| ["10", "10#2", "10", "10"].map(|id| (id.to_owned(), last));
+        let found = differences(&order(lines("A").into_iter()), &order(lines("B").into_iter()));
+        let fields: Vec<&str> = found.iter().map(|one| one.field.as_str()).collect();
+        let all = ["10", "10#2", "10#3", "10#4"].map(|id| format!("lines[{id}].sku"));
+        assert_eq!(fields, all);
     }
 }

@@ -43,7 +43,8 @@ pub(crate) use diff::differences;
 pub(crate) use effects::effects;
 pub(crate) use links::{UNRESOLVED_PREFIX, link_targets, links, moves_links};
 pub use policy::{Policy, WarehousePolicy};
-pub(crate) use status::OrderStatus;
+pub(crate) use rules::RULES;
+pub(crate) use status::{OrderStatus, Standing};
 pub(crate) use words::{Dimension, Word};
 
 use crate::event::RecordedEvent;
@@ -96,7 +97,7 @@ pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
 /// let history =
 ///     History { correlation_id: "erp/7", events: &full.events, incoming: &full.incoming };
 /// let order = fold(&history, &Policy::default());
-/// assert_eq!(order.lines[0].released.as_ref().map(|known| &*known.effective), Some("4"));
+/// assert_eq!(order.lines[0].released.as_ref().map(|known| &*known.quantity), Some("4"));
 /// # Ok(())
 /// # }
 /// ```

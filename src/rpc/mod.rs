@@ -3,6 +3,7 @@
 
 mod append;
 mod client;
+mod codec;
 mod connection;
 mod convert;
 mod encode;
@@ -22,4 +23,4 @@ pub use serve::{ServeError, ServeOptions, serve};
 
 pub(crate) use client::{Client, connect, connect_local};
 pub(crate) use status::{class_of, error_details};
-pub(crate) use tonic::{Code, Status};
+pub(crate) use tonic::{Code, Status, Streaming};

@@ -12,7 +12,7 @@ use crate::ledger::{
     FindPosition, FindQuery, FoundOrder, Ledger, ListPosition, ListQuery, ListSort, OrderFilter,
     QueryError,
 };
-use crate::order::Dimension;
+use crate::order::{Dimension, RULES};
 use crate::proto::{StageAge, StatusDimension};
 use crate::time::{now_ns, ns_from_parts, signed};
 
@@ -155,6 +155,13 @@ fn filter_of(asked: &wire::OrderFilter, violations: &mut Vec<Violation>) -> Orde
         }
         ns.map(|ns| u64::try_from(ns).unwrap_or(0))
     });
+    for (index, rule) in asked.anomaly_rules.iter().enumerate() {
+        if !RULES.iter().any(|known| known.id == rule) {
+            let allowed: Vec<&str> = RULES.iter().map(|known| known.id).collect();
+            let what = format!("{rule:?} is no such rule; allowed are {}", allowed.join(", "));
+            violations.push(Violation::new(format!("filter.anomaly_rules[{index}]"), what));
+        }
+    }
     OrderFilter {
         words: wanted,
         open_reasons: asked.open_reasons.clone(),

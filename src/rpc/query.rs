@@ -93,7 +93,8 @@ pub(super) async fn get_order(
     }
     blocking(ledger, move |ledger| {
         let found = ledger.get_order(&id, as_of)?;
-        let compared = other.map(|other| ledger.get_order(&id, other)).transpose()?;
+        let compared = other.map(|other| ledger.get_order(&id, other)).transpose();
+        let compared = compared.map_err(of_compared)?;
         let differences = compared.as_ref().map(|one| differences(&one.state, &found.state));
         Ok(wire::GetOrderResponse {
             order: Some(found.state),
@@ -103,6 +104,15 @@ pub(super) async fn get_order(
         })
     })
     .await
+}
+
+/// An error of the state that is compared with, named as the request names it.
+fn of_compared(error: QueryError) -> QueryError {
+    if let QueryError::InFuture { field, asked_ns, latest_ns } = error {
+        let field = format!("compare_with.{field}");
+        return QueryError::InFuture { field, asked_ns, latest_ns };
+    }
+    error
 }
 
 pub(super) async fn get_append_outcome(
@@ -124,13 +134,18 @@ pub(super) async fn get_head(
     include_sources: bool,
 ) -> Result<wire::GetHeadResponse, Status> {
     blocking(ledger, move |ledger| {
-        let sources = if include_sources { ledger.source_watermarks()?.0 } else { Vec::new() };
         let sizes = ledger.sizes()?;
+        // The views may go on between the two: both sides of the answer are of one state of them.
+        let (sources, view_basis) = if include_sources {
+            ledger.source_watermarks()?
+        } else {
+            (Vec::new(), sizes.view_basis)
+        };
         Ok(wire::GetHeadResponse {
             segment_count: sizes.segment_count,
             log_bytes: sizes.log_bytes,
             view_bytes: sizes.view_bytes,
-            view_basis: sizes.view_basis,
+            view_basis,
             head: ledger.head(),
             ledger_id: ledger.id().to_owned(),
             recorded_at: ledger.recorded_at_ns().map(|ns| timestamp(signed(ns))),
@@ -152,7 +167,7 @@ pub(super) async fn get_timeline(
     let rows_max = ledger.limits().page_rows_max;
     let asked = usize::try_from(request.page_size).unwrap_or(usize::MAX);
     let limit = if asked == 0 { PAGE_ROWS } else { asked }.min(rows_max);
-    let page = Page::of(&request, as_of)?;
+    let page = Page::of(ledger.id(), &request, as_of)?;
     let query = TimelineQuery {
         correlation_id: request.correlation_id,
         as_of: page.as_of(as_of),
@@ -205,7 +220,7 @@ fn duration(ns: u64) -> prost_types::Duration {
     prost_types::Duration { seconds: parts.seconds, nanos: parts.nanos }
 }
 
-/// Where a page begins. Its token names the request that it belongs to.
+/// Where a page begins. Its token names the ledger and the request that it belongs to.
 #[derive(Clone, Copy)]
 struct Page {
     request: u32,
@@ -214,8 +229,12 @@ struct Page {
 }
 
 impl Page {
-    fn of(request: &wire::GetTimelineRequest, as_of: AsOf) -> Result<Self, Status> {
-        let about = format!("{} {as_of:?}", request.correlation_id);
+    fn of(
+        ledger_id: &str,
+        request: &wire::GetTimelineRequest,
+        as_of: AsOf,
+    ) -> Result<Self, Status> {
+        let about = format!("{ledger_id} {} {as_of:?}", request.correlation_id);
         let first = Self { request: crc32fast::hash(about.as_bytes()), basis: None, skip: 0 };
         if request.page_token.is_empty() {
             return Ok(first);

@@ -1,14 +1,16 @@
 //! `Replay`: the log as a stream. Does not know where the log is kept, nor how a stream goes on.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::encode::ChunkEncoder;
 use super::service::Shutdown;
 use super::status::invalid;
-use super::stream::{Begin, Feed, Mark, start};
+use super::stream::{Begin, Feed, Mark, Step, start};
 use super::wire;
 use super::wire::replay_response::Message;
 use crate::event::Violation;
@@ -34,7 +36,7 @@ pub(super) async fn replay(
         };
         Ok(Begin { from_offset, follow: request.follow })
     };
-    start(ledger, begin, Events { encoder, left }, shutdown).await
+    start(ledger, begin, Events { encoder, left, ready: VecDeque::new() }, shutdown).await
 }
 
 fn from_recorded(request: &wire::ReplayRequest) -> Result<Option<u64>, Status> {
@@ -55,35 +57,49 @@ struct Events {
     encoder: ChunkEncoder,
     /// Events that may still be sent.
     left: u64,
+    /// Chunks that are ready, each with the offset behind it.
+    ready: VecDeque<(Bytes, u64)>,
 }
 
 impl Feed for Events {
     type Message = wire::ReplayResponse;
 
-    fn next(&mut self, replay: &mut Replay) -> Result<Vec<wire::ReplayResponse>, QueryError> {
-        let chunk = replay.next_chunk()?;
-        let mut messages = Vec::new();
-        let mut count = 0;
-        chunk.each(|placed| {
-            if count == self.left {
-                return;
-            }
-            self.encoder.push(&placed.entry);
-            count += 1;
-            if self.encoder.len() >= MESSAGE_BYTES {
-                messages.push(self.encoder.take());
-            }
-        })?;
-        if self.encoder.len() > 0 {
-            messages.push(self.encoder.take());
+    fn next(
+        &mut self,
+        replay: &mut Replay,
+    ) -> Result<Option<Step<wire::ReplayResponse>>, QueryError> {
+        if self.ready.is_empty() {
+            self.read(replay)?;
         }
-        replay.rewind_to(chunk.from() + count);
-        self.left -= count;
-        Ok(messages.into_iter().map(|events| message(Message::Events(events))).collect())
+        let ready = self.ready.pop_front();
+        Ok(ready
+            .map(|(events, reached)| Step { message: message(Message::Events(events)), reached }))
     }
 
     fn is_done(&self) -> bool {
-        self.left == 0
+        self.left == 0 && self.ready.is_empty()
+    }
+}
+
+impl Events {
+    fn read(&mut self, replay: &mut Replay) -> Result<(), QueryError> {
+        let chunk = replay.next_chunk()?;
+        let mut reached = chunk.from();
+        chunk.each(|placed| {
+            if self.left == 0 {
+                return;
+            }
+            self.encoder.push(&placed.entry);
+            self.left -= 1;
+            reached = placed.entry.offset + 1;
+            if self.encoder.len() >= MESSAGE_BYTES {
+                self.ready.push_back((self.encoder.take(), reached));
+            }
+        })?;
+        if self.encoder.len() > 0 {
+            self.ready.push_back((self.encoder.take(), reached));
+        }
+        Ok(())
     }
 }
 

@@ -137,6 +137,14 @@ impl IntoStatus for QueryError {
                 self.class(),
                 format!("{self}: ask again later"),
             ),
+            Self::InFuture { field, .. } => {
+                let what = self.to_string();
+                let what = what.strip_prefix(field.as_str()).unwrap_or_default().trim_start();
+                let mut details = details("IN_FUTURE", refused);
+                let field = field.replace("as_of_recorded", "basis.as_of_recorded");
+                add_violations(&mut details, &[Violation::new(field, what)]);
+                Status::with_error_details(Code::InvalidArgument, self.to_string(), details)
+            }
             Self::PageToken => {
                 status(Code::InvalidArgument, "PAGE_TOKEN", refused, self.to_string())
             }

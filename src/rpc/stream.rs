@@ -24,12 +24,19 @@ pub(super) trait Feed: Send + Sync + 'static {
     /// A message of the stream.
     type Message: Send + From<Mark>;
 
-    /// The messages of the next part of the log; none at the head. It runs where it may wait for
-    /// the disk.
-    fn next(&mut self, replay: &mut Replay) -> Result<Vec<Self::Message>, QueryError>;
+    /// The next message, one at a time; none at the head. It runs where it may wait for the disk.
+    fn next(&mut self, replay: &mut Replay) -> Result<Option<Step<Self::Message>>, QueryError>;
 
     /// Whether the reader has all that it asked for.
     fn is_done(&self) -> bool;
+}
+
+/// A message, and where to resume for whoever has read it: before what else the same part of the
+/// log brings.
+#[derive(Debug)]
+pub(super) struct Step<M> {
+    pub(super) message: M,
+    pub(super) reached: u64,
 }
 
 /// What every stream says beside what it brings.
@@ -62,18 +69,25 @@ pub(super) async fn start<F: Feed>(
     })
     .await?;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
-    tokio::spawn(Stream { replay, feed: Some(feed), follow, messages, shutdown }.run());
+    let reached = replay.next_offset();
+    let heartbeat = HEARTBEAT;
+    let feed = Some(feed);
+    let stream = Stream { replay, reached, feed, follow, messages, shutdown, heartbeat };
+    tokio::spawn(stream.run());
     Ok(ReceiverStream::new(receiver))
 }
 
 /// One reader's stream.
 struct Stream<F: Feed> {
     replay: Replay,
+    /// Where to resume for a reader of all that was sent.
+    reached: u64,
     /// Away while it reads, on another thread.
     feed: Option<F>,
     follow: bool,
     messages: mpsc::Sender<Result<F::Message, Status>>,
     shutdown: Shutdown,
+    heartbeat: Duration,
 }
 
 /// Why a stream goes no further.
@@ -93,7 +107,7 @@ impl<F: Feed> Stream<F> {
         let last = match end {
             End::Closed(reason) => Ok(F::Message::from(Mark::Closed(wire::ReplayClosed {
                 reason: reason.into(),
-                resume_from: self.replay.next_offset(),
+                resume_from: self.reached,
             }))),
             End::Failed(status) => Err(status),
             End::Left => return,
@@ -110,7 +124,7 @@ impl<F: Feed> Stream<F> {
             if let Err(end) = self.send_what_is_there().await {
                 return end;
             }
-            let head = self.replay.next_offset();
+            let head = self.reached;
             if let Err(end) = self.send(Mark::CaughtUp(wire::ReplayCaughtUp { head })).await {
                 return end;
             }
@@ -123,7 +137,7 @@ impl<F: Feed> Stream<F> {
         }
     }
 
-    /// Sends all that is below the head, part by part.
+    /// Sends all that is below the head, message by message.
     async fn send_what_is_there(&mut self) -> Result<(), End> {
         loop {
             if self.feed.as_ref().is_none_or(Feed::is_done) {
@@ -132,24 +146,31 @@ impl<F: Feed> Stream<F> {
             if self.shutdown.has_begun() {
                 return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
             }
-            let messages = self.read().await?;
-            if messages.is_empty() {
+            let Some(Step { message, reached }) = self.read().await? else {
                 return Ok(());
-            }
-            for message in messages {
-                self.send(message).await?;
-            }
+            };
+            self.send(message).await?;
+            self.reached = reached;
         }
     }
 
-    async fn read(&mut self) -> Result<Vec<F::Message>, End> {
+    /// Reads the next message; says meanwhile that the stream lives.
+    async fn read(&mut self) -> Result<Option<Step<F::Message>>, End> {
         let (mut replay, feed) = (self.replay.clone(), self.feed.take());
-        let read = tokio::task::spawn_blocking(move || {
+        let mut read = tokio::task::spawn_blocking(move || {
             let mut feed = feed;
-            let read = feed.as_mut().map_or_else(|| Ok(Vec::new()), |feed| feed.next(&mut replay));
+            let read = feed.as_mut().map_or(Ok(None), |feed| feed.next(&mut replay));
             (replay, feed, read)
         });
-        let (replay, feed, read) = read.await.map_err(|error| {
+        let read = loop {
+            tokio::select! {
+                read = &mut read => break read,
+                () = self.messages.closed() => return Err(End::Left),
+                () = tokio::time::sleep(self.heartbeat) => {}
+            }
+            self.send(self.progress()).await?;
+        };
+        let (replay, feed, read) = read.map_err(|error| {
             let message = error.to_string();
             End::Failed(status(Code::Internal, "INTERNAL", FailureClass::Refused, message))
         })?;
@@ -169,14 +190,74 @@ impl<F: Feed> Stream<F> {
                     return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
                 }
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep(HEARTBEAT) => {}
+                () = tokio::time::sleep(self.heartbeat) => {}
             }
             self.send(self.progress()).await?;
         }
     }
 
     fn progress(&self) -> Mark {
-        let (scanned_to, head) = (self.replay.next_offset(), self.replay.head());
+        let (scanned_to, head) = (self.reached, self.replay.head());
         Mark::Progress(wire::ReplayProgress { scanned_to, head })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::Options;
+    use crate::rpc::wire::stream_orders_response::Message;
+
+    /// Takes a long time for each of two messages, which are of one part.
+    struct Slow(u64);
+
+    impl Feed for Slow {
+        type Message = wire::StreamOrdersResponse;
+
+        fn next(&mut self, _: &mut Replay) -> Result<Option<Step<Self::Message>>, QueryError> {
+            self.0 += 1;
+            if self.0 > 2 {
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            let message = wire::StreamOrdersResponse { message: None };
+            Ok(Some(Step { message, reached: self.0 - 1 }))
+        }
+
+        fn is_done(&self) -> bool {
+            false
+        }
+    }
+
+    /// Seen red with a read that is awaited without a clock beside it.
+    #[tokio::test]
+    async fn a_stream_says_that_it_lives_while_a_message_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder, Options::default()).unwrap();
+        let (messages, mut received) = mpsc::channel(100);
+        let stream = Stream {
+            replay: ledger.replay(0).unwrap(),
+            reached: 0,
+            feed: Some(Slow(0)),
+            follow: false,
+            messages,
+            shutdown: Shutdown::never(),
+            heartbeat: Duration::from_millis(50),
+        };
+        tokio::spawn(stream.run());
+        let mut said = Vec::new();
+        while let Some(one) = received.recv().await {
+            said.push(one.unwrap().message);
+        }
+        let brought = |one: &Option<Message>| one.is_none();
+        let parts: Vec<&[Option<Message>]> = said.split(brought).collect();
+        assert_eq!(parts.len(), 3, "two messages: {said:?}");
+        for (part, reached) in parts[..2].iter().zip([0, 0]) {
+            assert!(part.len() > 3, "progress while nothing else is sent: {said:?}");
+            let stands = wire::ReplayProgress { scanned_to: reached, head: 0 };
+            assert!(part.iter().all(|one| *one == Some(Message::Progress(stands))), "{said:?}");
+        }
+        let Some(Some(Message::Closed(closed))) = said.last() else { panic!("{said:?}") };
+        assert_eq!(closed.resume_from, 1, "all that was sent, and no more");
     }
 }

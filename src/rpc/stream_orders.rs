@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::service::Shutdown;
-use super::stream::{Begin, Feed, Mark, start};
+use super::stream::{Begin, Feed, Mark, Step, start};
 use super::wire;
 use super::wire::stream_orders_response::Message;
 use crate::ledger::{AsOf, Ledger, QueryError, Replay};
@@ -24,44 +24,70 @@ pub(super) async fn stream_orders(
 ) -> Result<ReceiverStream<Result<wire::StreamOrdersResponse, Status>>, Status> {
     let begin =
         move |_: &Ledger| Ok(Begin { from_offset: request.from_offset, follow: request.follow });
-    start(ledger, begin, Orders { ledger: Arc::clone(ledger) }, shutdown).await
+    start(ledger, begin, Orders { ledger: Arc::clone(ledger), part: None }, shutdown).await
 }
 
 /// Orders that a part of the log changed, at the end of that part.
 struct Orders {
     ledger: Arc<Ledger>,
+    /// The part that is being sent.
+    part: Option<Part>,
+}
+
+/// A part of the log, with the orders in it that were not sent yet.
+struct Part {
+    begin: u64,
+    basis: u64,
+    orders: std::vec::IntoIter<String>,
 }
 
 impl Feed for Orders {
     type Message = wire::StreamOrdersResponse;
 
-    fn next(&mut self, replay: &mut Replay) -> Result<Vec<wire::StreamOrdersResponse>, QueryError> {
-        let begin = replay.next_offset();
-        let chunk = replay.next_chunk()?;
-        if chunk.is_empty() {
-            return Ok(Vec::new());
+    fn next(
+        &mut self,
+        replay: &mut Replay,
+    ) -> Result<Option<Step<wire::StreamOrdersResponse>>, QueryError> {
+        if self.part.is_none() {
+            self.part = self.next_part(replay)?;
         }
-        let basis = chunk.to();
-        let as_of = AsOf { offset: Some(basis), ..AsOf::default() };
-        let empty = || wire::OrderChunk { orders: Vec::new(), scanned_to: begin };
-        let (mut messages, mut current, mut length) = (Vec::new(), empty(), 0);
-        for order in self.ledger.changed_orders(&chunk, basis)? {
+        let Some(part) = &mut self.part else {
+            return Ok(None);
+        };
+        let as_of = AsOf { offset: Some(part.basis), ..AsOf::default() };
+        let (mut orders, mut length) = (Vec::new(), 0);
+        while length < MESSAGE_BYTES
+            && let Some(order) = part.orders.next()
+        {
             let state = self.ledger.get_order(&order, as_of)?.state;
             length += state.encoded_len();
-            current.orders.push(wire::ChangedOrder { order: Some(state), basis });
-            if length >= MESSAGE_BYTES {
-                let full = std::mem::replace(&mut current, empty());
-                messages.push(message(Message::Orders(full)));
-                length = 0;
-            }
+            orders.push(wire::ChangedOrder { order: Some(state), basis: part.basis });
         }
-        current.scanned_to = basis;
-        messages.push(message(Message::Orders(current)));
-        Ok(messages)
+        // Who resumes in the middle of a part begins it again.
+        let is_last = part.orders.len() == 0;
+        let reached = if is_last { part.basis } else { part.begin };
+        if is_last {
+            self.part = None;
+        }
+        let message = message(Message::Orders(wire::OrderChunk { orders, scanned_to: reached }));
+        Ok(Some(Step { message, reached }))
     }
 
     fn is_done(&self) -> bool {
         false
+    }
+}
+
+impl Orders {
+    fn next_part(&self, replay: &mut Replay) -> Result<Option<Part>, QueryError> {
+        let begin = replay.next_offset();
+        let chunk = replay.next_chunk()?;
+        if chunk.is_empty() {
+            return Ok(None);
+        }
+        let basis = chunk.to();
+        let orders = self.ledger.changed_orders(&chunk, basis)?.into_iter();
+        Ok(Some(Part { begin, basis, orders }))
     }
 }
 
@@ -77,4 +103,46 @@ impl From<Mark> for wire::StreamOrdersResponse {
 
 fn message(message: Message) -> wire::StreamOrdersResponse {
     wire::StreamOrdersResponse { message: Some(message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+    use crate::ledger::{Batch, Options};
+    use crate::proto::{Line, OrderEvent};
+
+    fn event(order: usize) -> Event {
+        let line =
+            |n| Line { line_id: format!("{n:0>60}"), quantity: "1".into(), ..Line::default() };
+        let event = OrderEvent {
+            correlation_id: format!("erp/{order}"),
+            source: "wms".into(),
+            event_id: "1".into(),
+            r#type: "pick.confirmed".into(),
+            lines: (0..400).map(line).collect(),
+            ..OrderEvent::default()
+        };
+        Event::new(&event).unwrap()
+    }
+
+    #[test]
+    fn a_part_of_large_orders_is_made_message_by_message() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::open(&folder, Options::default()).unwrap());
+        ledger.append(Batch::of((0..60).map(event))).unwrap();
+        let mut feed = Orders { ledger: Arc::clone(&ledger), part: None };
+        let mut replay = ledger.replay(0).unwrap();
+        let mut steps = Vec::new();
+        while let Some(step) = feed.next(&mut replay).unwrap() {
+            let Some(Message::Orders(chunk)) = step.message.message else { panic!() };
+            assert_eq!(chunk.scanned_to, step.reached);
+            steps.push((chunk.orders.len(), step.reached));
+        }
+        let (last, before) = steps.split_last().unwrap();
+        assert!(before.len() > 1, "one part, several messages: {steps:?}");
+        assert!(before.iter().all(|(count, reached)| (1..40).contains(count) && *reached == 0));
+        assert_eq!(last.1, 60);
+        assert_eq!(steps.iter().map(|(count, _)| count).sum::<usize>(), 60);
+    }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use redb::{Key, ReadOnlyTable, ReadableTable as _, ReadableTableMetadata as _};
 
-use super::changes::{Keys, SourceRow, StatusRow, carried_of, status_of};
+use super::changes::{Keys, SourceRow, carried_of, status_of};
+use super::contrast::{compare_rows, count_text, source_text};
 use super::failure::Failure;
 use super::key::{numbered, texts, word_prefix};
 use super::linked::{histories_of, said_about, targets_of};
@@ -14,12 +15,14 @@ use super::snapshot::Snapshot;
 use super::{ViewError, Views};
 use crate::event::RecordedEvent;
 use crate::num::u64_from;
-use crate::order::{Derived, Dimension, History, OrderStatus, derive};
+use crate::order::{Dimension, History, OrderStatus, derive};
 
 /// What all orders together have to leave in the tables.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     counts: BTreeMap<Vec<u8>, u64>,
+    orders: u64,
+    entry_rows: u64,
     /// Keys of `by_update`, `by_word`, `facets` and `references`.
     keys: [u64; 4],
     links: u64,
@@ -56,6 +59,9 @@ impl Views {
             }
             let history = History { correlation_id, events: &events, incoming: &incoming };
             let derived = derive(&history, &self.policy);
+            tally.orders += 1;
+            let entries = snapshot.entries.range((row.number, 0)..=(row.number, u64::MAX))?;
+            tally.entry_rows += u64_from(entries.count());
             let mut found = Vec::new();
             compare_links(snapshot, (row.number, correlation_id), &targets, &mut found)?;
             let Some(rows) = snapshot.rows(row.number)? else {
@@ -76,17 +82,22 @@ impl Views {
     pub(crate) fn tally_differences(&self, tally: &Tally) -> Result<Vec<String>, ViewError> {
         self.tables.read(|snapshot| {
             let mut found = Vec::new();
+            let (rows, entry_rows) = (tally.orders, tally.entry_rows);
+            let [by_update, by_word, facets, references] = tally.keys;
             let lengths = [
-                ("by_update", snapshot.by_update.len()?),
-                ("by_word", snapshot.by_word.len()?),
-                ("facets", snapshot.facets.len()?),
-                ("references", snapshot.references.len()?),
-                ("links", snapshot.links.len()?),
+                ("orders", snapshot.orders.len()?, rows),
+                ("entries", snapshot.entries.len()?, entry_rows),
+                ("status", snapshot.status.len()?, rows),
+                ("carried", snapshot.carried.len()?, rows),
+                ("by_update", snapshot.by_update.len()?, by_update),
+                ("by_word", snapshot.by_word.len()?, by_word),
+                ("facets", snapshot.facets.len()?, facets),
+                ("references", snapshot.references.len()?, references),
+                ("links", snapshot.links.len()?, tally.links),
             ];
-            let expected = tally.keys.into_iter().chain([tally.links]);
-            for ((table, has), expected) in lengths.into_iter().zip(expected) {
+            for (table, has, expected) in lengths {
                 if has != expected {
-                    found.push(format!("table {table} has {has} keys, not {expected}"));
+                    found.push(format!("table {table} has {has} rows, should have {expected}"));
                 }
             }
             let mut counts = BTreeMap::new();
@@ -94,8 +105,13 @@ impl Views {
                 let (key, count) = row?;
                 counts.insert(key.value().to_vec(), count.value());
             }
-            if counts != tally.counts {
-                found.push("table counts differs".to_owned());
+            let keys: BTreeSet<&Vec<u8>> = counts.keys().chain(tally.counts.keys()).collect();
+            for key in keys {
+                let [is, should] = [&counts, &tally.counts].map(|of| of.get(key).unwrap_or(&0));
+                if is != should {
+                    let what = count_text(key);
+                    found.push(format!("the count of {what} is {is}, should be {should}"));
+                }
             }
             let mut sources = BTreeMap::new();
             for row in snapshot.sources.iter()? {
@@ -105,8 +121,11 @@ impl Views {
             }
             let names: BTreeSet<&String> = sources.keys().chain(tally.sources.keys()).collect();
             for source in names {
-                if sources.get(source) != tally.sources.get(source) {
-                    found.push(format!("the watermark of source {source} differs"));
+                let [is, should] = [&sources, &tally.sources]
+                    .map(|of| of.get(source).copied().unwrap_or_default());
+                if is != should {
+                    let (is, should) = (source_text(&is), source_text(&should));
+                    found.push(format!("source {source} has {is}, should have {should}"));
                 }
             }
             Ok(found)
@@ -136,36 +155,6 @@ impl Tally {
             *sum += u64_from(length);
         }
     }
-}
-
-fn compare_rows(
-    (correlation_id, derived): (&str, &Derived),
-    (row, carried): (&StatusRow, &[crate::proto::OrderReference]),
-    found: &mut Vec<String>,
-) {
-    let (is, should) = (&row.status, &derived.status);
-    let mut field = |name: &str, same: bool| {
-        if !same {
-            found.push(format!("{name} differs"));
-        }
-    };
-    field("correlation_id", row.correlation_id == correlation_id);
-    field("revision", is.revision == should.revision);
-    let standings = is.standings.iter().zip(&should.standings);
-    for (dimension, (is, should)) in Dimension::ALL.into_iter().zip(standings) {
-        field(dimension.name(), is == should);
-    }
-    field("open_exception_count", is.open_exception_count == should.open_exception_count);
-    field("open_reasons", is.open_reasons == should.open_reasons);
-    field("oldest_open_at", is.oldest_open_ns == should.oldest_open_ns);
-    field("anomaly_rules", is.anomaly_rules == should.anomaly_rules);
-    field("warehouses", is.warehouses == should.warehouses);
-    field("sources", is.sources == should.sources);
-    field("updated_offset", is.updated_offset == should.updated_offset);
-    field("updated_at", is.updated_ns == should.updated_ns);
-    field("first_occurred_at", is.first_occurred_ns == should.first_occurred_ns);
-    field("last_occurred_at", is.last_occurred_ns == should.last_occurred_ns);
-    field("references", carried == derived.references);
 }
 
 fn compare_keys(

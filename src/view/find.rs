@@ -6,7 +6,7 @@ use redb::ReadableTable as _;
 use super::ask::{FindPosition, FindQuery, FoundOrder, FoundOrders, SourceWatermark};
 use super::changes::{SourceRow, carried_of, status_of};
 use super::failure::Failure;
-use super::key::{behind, number_of, texts};
+use super::key::{behind, behind_texts, number_of, texts};
 use super::row::{DamagedRow, decode_row};
 use super::snapshot::Snapshot;
 use crate::order::OrderStatus;
@@ -36,21 +36,22 @@ pub(super) fn find(snapshot: &Snapshot, query: &FindQuery) -> Result<FoundOrders
         begin.push(0);
     }
     let end = behind(&prefix);
+    let issuer = query.issuer.as_deref().map(|issuer| texts(&[issuer]));
     let range = || snapshot.references.range(begin.as_slice()..end.as_slice());
     let keys = (begin < end).then(range).transpose()?;
     for row in keys.into_iter().flatten() {
         let (key, _) = row?;
         let key = key.value();
-        let row = carrier(snapshot, key)?;
-        let issuer = row.reference.reference.as_ref().map(|named| named.issuer.as_str());
-        if query.issuer.is_some() && query.issuer.as_deref() != issuer {
+        // The issuer stands behind the type: seen before any order is read.
+        let other = |issuer: &[u8]| !behind_texts(key, 2).starts_with(issuer);
+        if issuer.as_deref().is_some_and(other) {
             continue;
         }
         if found.rows.len() == limit {
             found.next = Some(last);
             break;
         }
-        found.rows.push(row);
+        found.rows.push(carrier(snapshot, key)?);
         last = FindPosition(key.to_vec());
     }
     Ok(found)
@@ -114,4 +115,40 @@ pub(super) fn sources(snapshot: &Snapshot) -> Result<(Vec<SourceWatermark>, u64)
         });
     }
     Ok((found, snapshot.basis()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::FileSystem;
+    use crate::view::key::numbered;
+    use crate::view::tables::{REFERENCES, Tables};
+
+    #[test]
+    fn orders_of_another_issuer_are_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("views.redb");
+        let tables = Tables::create(&FileSystem, &path, b"{}").unwrap();
+        // Keys alone: whoever reads the orders that they name finds none.
+        let write = tables.write(|transaction| {
+            let mut table = transaction.open_table(REFERENCES)?;
+            for (number, issuer) in ["erp", "erp:1", "a-erp", "erp\0"].into_iter().enumerate() {
+                let number = u64::try_from(number).unwrap();
+                table.insert(&*numbered(texts(&["4711", "po", issuer]), !number), ())?;
+            }
+            Ok(())
+        });
+        write.unwrap();
+        let find = |issuer: &str| {
+            let (value, issuer) = ("4711".to_owned(), Some(issuer.to_owned()));
+            let query = FindQuery { value, issuer, limit: 10, ..FindQuery::default() };
+            tables.read(|snapshot| find(snapshot, &query))
+        };
+        for other in ["wms", "er", "p", "1", ""] {
+            assert_eq!(find(other).unwrap().rows, [], "{other}");
+        }
+        for known in ["erp", "erp:1", "a-erp", "erp\0"] {
+            assert!(find(known).is_err(), "{known}: the order is looked for");
+        }
+    }
 }

@@ -117,6 +117,28 @@ pub(super) fn texts(values: &[&str]) -> Vec<u8> {
     key
 }
 
+/// What stands in a key of [`texts`] behind so many of them.
+pub(super) fn behind_texts(mut key: &[u8], count: usize) -> &[u8] {
+    for _ in 0..count {
+        let end = end_of_text(key);
+        key = key.get(end..).unwrap_or_default();
+    }
+    key
+}
+
+/// Where the first text of a key ends. A zero in a text has 0xff behind it.
+fn end_of_text(key: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = key.get(at) {
+        match (byte, key.get(at + 1)) {
+            (0, Some(0)) => return at + 2,
+            (0, Some(_)) => at += 2,
+            _ => at += 1,
+        }
+    }
+    key.len()
+}
+
 /// The least key behind all that begin with `prefix`.
 pub(super) fn behind(prefix: &[u8]) -> Vec<u8> {
     let mut end = prefix.to_vec();
@@ -144,6 +166,10 @@ mod tests {
         let prefix = texts(&["7"]);
         assert!(numbered(texts(&["7", "po", "erp"]), u64::MAX) < behind(&prefix));
         assert!(texts(&["7 "]) > behind(&prefix));
+        let key = numbered(texts(&["a\0\0b", "", "c"]), 7);
+        assert_eq!(behind_texts(&key, 2), numbered(texts(&["c"]), 7));
+        assert_eq!(behind_texts(&key, 3), 7_u64.to_be_bytes());
+        assert_eq!(behind_texts(b"ab", 1), b"");
         let at = (Dimension::Return, Word(3));
         assert_eq!(rank_and_number(&word_key(at, 5, 9)), (5, 9));
         assert_eq!(number_of(&numbered(facet_prefix(Facet::Source, "wms"), 12)), 12);

@@ -8,7 +8,7 @@ use crate::order::{UNRESOLVED_PREFIX, link_targets, links};
 use crate::proto::{OrderRelationKind as Relation, RelatedOrder};
 
 /// The names of the orders that an order's own events ever named, whether it holds or not.
-pub(super) fn targets_of(own: &[RecordedEvent]) -> BTreeSet<String> {
+pub(crate) fn targets_of(own: &[RecordedEvent]) -> BTreeSet<String> {
     own.iter().flat_map(|recorded| link_targets(&recorded.event)).collect()
 }
 

@@ -5,6 +5,7 @@ mod ask;
 mod cache;
 mod changes;
 mod compare;
+mod contrast;
 #[cfg(test)]
 mod dump;
 mod failure;
@@ -22,7 +23,7 @@ mod tail;
 mod walk;
 mod write;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -44,8 +45,9 @@ use cache::Cache;
 pub(crate) use compare::Tally;
 use failure::guarded;
 pub(crate) use indexer::{Indexer, Passes};
-pub(crate) use linked::{histories_of, names_others, said_about};
+pub(crate) use linked::{histories_of, names_others, said_about, targets_of};
 use pass::Pass;
+use snapshot::Snapshot;
 pub(crate) use tables::Checkpoint;
 use tables::Tables;
 pub(crate) use tail::{GenerationSize, Indexed, Mark, OrderMap, Tail, TailEntry};
@@ -138,26 +140,29 @@ pub(crate) struct Origin {
 
 impl Views {
     /// Opens the views, or creates empty ones where they are missing, of another version, damaged,
-    /// not of this log, or made with another policy; answers the checkpoint that they stand at.
-    pub(crate) fn open(origin: Origin, policy: Policy) -> Result<(Self, Checkpoint), ViewError> {
-        let text = policy_text(&policy);
+    /// not of this log, or made with another policy than the one asked for; answers the checkpoint
+    /// that they stand at. Without a policy that is asked for, they keep the one that they have.
+    pub(crate) fn open(
+        origin: Origin,
+        asked: Option<Policy>,
+    ) -> Result<(Self, Checkpoint), ViewError> {
         let found = open_tables(&origin).and_then(|(tables, checkpoint)| {
-            if tables.read(|snapshot| Ok(snapshot.policy == text))? {
-                Ok((tables, checkpoint))
-            } else {
-                Err(ViewError::Policy)
-            }
+            let kept = policy_of(&tables)?;
+            let same = asked.as_ref().is_none_or(|asked| *asked == kept);
+            if same { Ok((tables, checkpoint, kept)) } else { Err(ViewError::Policy) }
         });
-        let (tables, checkpoint) = match found {
+        let (tables, checkpoint, policy) = match found {
             Ok(found) => found,
             Err(reason) => {
+                let policy = asked.or_else(|| kept_policy(&origin)).unwrap_or_default();
                 if matches!(reason, ViewError::LogDiffers { .. }) {
                     tracing::error!(%reason, "rebuilding the views from the log as it is");
                 } else if !origin.reader.segments().is_empty() {
                     tracing::warn!(%reason, "rebuilding the views from the log");
                 }
+                let text = policy_text(&policy);
                 let tables = Tables::create(&*origin.disk, &origin.path, &text)?;
-                (tables, Checkpoint::empty(origin.ledger_id))
+                (tables, Checkpoint::empty(origin.ledger_id), policy)
             }
         };
         Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
@@ -166,8 +171,7 @@ impl Views {
     /// Opens views that are there, with the policy that they were made with, to look at them.
     pub(crate) fn inspect(origin: Origin) -> Result<(Self, Checkpoint), ViewError> {
         let (tables, checkpoint) = open_tables(&origin)?;
-        let policy = serde_json::from_slice(&tables.read(|snapshot| Ok(snapshot.policy.clone()))?)
-            .map_err(|error| ViewError::Damaged(format!("the policy: {error}")))?;
+        let policy = policy_of(&tables)?;
         Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
     }
 
@@ -177,6 +181,11 @@ impl Views {
         let (tail, cache, recovering) = (Tail::default(), Mutex::default(), Mutex::default());
         let damage = OnceLock::new();
         Self { tables, tail, reader, disk, path, policy, cache, recovering, reached, damage }
+    }
+
+    /// The policy that the rows of orders are derived with.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     pub(crate) fn log(&self) -> &LogReader {
@@ -287,6 +296,11 @@ impl Views {
     /// The offset up to which the views have the log.
     pub(crate) fn checkpoint(&self) -> Result<u64, ViewError> {
         self.tables.read(|snapshot| Ok(snapshot.basis()))
+    }
+
+    /// All marks, by offset.
+    pub(crate) fn marks(&self) -> Result<BTreeMap<u64, Mark>, ViewError> {
+        self.tables.read(Snapshot::marks)
     }
 
     /// Checks every page of the file.
@@ -405,6 +419,18 @@ fn open_tables(origin: &Origin) -> Result<(Tables, Checkpoint), ViewError> {
         }
         _ => Err(ViewError::Damaged("no checkpoint of this ledger".into())),
     }
+}
+
+/// The policy that tables were made with.
+fn policy_of(tables: &Tables) -> Result<Policy, ViewError> {
+    serde_json::from_slice(&tables.read(|snapshot| Ok(snapshot.policy.clone()))?)
+        .map_err(|error| ViewError::Damaged(format!("the policy: {error}")))
+}
+
+/// The policy of views that cannot be used otherwise, where it can be read.
+fn kept_policy(origin: &Origin) -> Option<Policy> {
+    let tables = Tables::open(&*origin.disk, &origin.path).ok()?;
+    policy_of(&tables).ok()
 }
 
 /// A policy as the views keep it.

@@ -1,9 +1,10 @@
 //! One state of the tables, open for reading. Does not know what it is read for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase as _, ReadableTableMetadata as _};
+use redb::{Database, ReadOnlyTable, ReadableDatabase as _};
+use redb::{ReadableTable as _, ReadableTableMetadata as _};
 
 use super::changes::OrderRows;
 use super::failure::Failure;
@@ -29,7 +30,7 @@ pub(super) struct Snapshot {
     /// The policy that the rows of orders were derived with, as it was given.
     pub(super) policy: Vec<u8>,
     pub(super) orders: Table<Bytes, Bytes>,
-    entries: Table<(u64, u64), Bytes>,
+    pub(super) entries: Table<(u64, u64), Bytes>,
     marks: Table<u64, Bytes>,
     pub(super) status: Table<u64, Bytes>,
     pub(super) carried: Table<u64, Bytes>,
@@ -111,10 +112,17 @@ impl Snapshot {
             return Ok(None);
         };
         let (key, value) = row?;
-        let offset = key.value();
-        let row: MarkRow = decode_row(&offset.to_le_bytes(), value.value())?;
-        let point = Point { offset, position: row.position };
-        Ok(Some(Mark { point, recorded_at: row.recorded_at }))
+        Ok(Some(mark_of(key.value(), value.value())?))
+    }
+
+    /// All marks, by offset.
+    pub(super) fn marks(&self) -> Result<BTreeMap<u64, Mark>, Failure> {
+        let mut marks = BTreeMap::new();
+        for row in self.marks.iter()? {
+            let (key, value) = row?;
+            marks.insert(key.value(), mark_of(key.value(), value.value())?);
+        }
+        Ok(marks)
     }
 
     pub(super) fn order(&self, correlation_id: &[u8]) -> Result<Option<OrderRow>, Failure> {
@@ -173,4 +181,10 @@ impl Snapshot {
         debug_assert!(orders.iter().zip(&events).all(|(o, e)| o.entry_count == u64_from(e.len())));
         Ok(events)
     }
+}
+
+fn mark_of(offset: u64, row: &[u8]) -> Result<Mark, DamagedRow> {
+    let row: MarkRow = decode_row(&offset.to_le_bytes(), row)?;
+    let point = Point { offset, position: row.position };
+    Ok(Mark { point, recorded_at: row.recorded_at })
 }

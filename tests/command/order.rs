@@ -90,6 +90,14 @@ fn an_earlier_state_is_shown_by_either_clock() {
     assert_eq!(revision(&["--as-of-occurred", "2026-03-28T14:00:00Z"]), 2);
     let noon = folder.run(&["order", "erp/1", "--as-of-occurred", "noon"]);
     assert!(noon.failed(2).contains("--as-of-occurred"), "{}", noon.err);
+    let future = "2100-01-01T00:00:00Z";
+    for command in
+        [&["order", "erp/1", "--as-of-recorded"], &["timeline", "erp/1", "--as-of-occurred"]]
+    {
+        let refused = folder.run(&[&command[..], &[future]].concat());
+        assert!(refused.failed(1).contains(&format!("is {future}")), "{}", refused.err);
+        assert!(refused.err.contains("allowed is at most"), "{}", refused.err);
+    }
     let beyond = folder.run(&["order", "erp/1", "--as-of-offset", "9"]);
     assert!(beyond.failed(1).contains("beyond the head"), "{}", beyond.err);
 }
@@ -140,4 +148,38 @@ fn a_policy_is_for_a_folder_and_a_typo_in_it_is_named() {
     assert!(Running::start(command).finish().failed(1).contains("line 2"));
     let server = ["order", "erp/1", "--server", "http://127.0.0.1:1", "--policy", path];
     assert!(crate::support::run(&server).failed(2).contains("--policy"));
+}
+
+#[test]
+fn the_policy_of_a_ledger_stays_until_another_one_is_given() {
+    let folder = folder();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    // Nothing is plausible before the year 2096: by this policy only.
+    std::fs::write(file.path(), "earliest_plausible_seconds = 4000000000\n").unwrap();
+    let rules = |more: &[&str]| {
+        let arguments = [&["order", "erp/1", "--output", "json"], more].concat();
+        let shown = folder.run(&arguments);
+        let found = shown.json()["order"]["anomalies"].clone();
+        let found: Vec<String> = found
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| one["rule"].as_str().unwrap().to_owned())
+            .collect();
+        (found.contains(&"R13".to_owned()), shown.err)
+    };
+    let rebuilt = "the policy has changed";
+    assert_eq!(rules(&[]), (false, String::new()));
+    let (found, said) = rules(&["--policy", path]);
+    assert!(found && said.contains(rebuilt), "{said}");
+    assert_eq!(rules(&[]), (true, String::new()), "kept, and nothing is rebuilt");
+    let server = Server::start(folder.path());
+    let listed = server.run(&["list", "--rule", "R13", "--output", "json"]).json();
+    assert_eq!(listed["orders"].as_array().unwrap().len(), 2, "{listed}");
+    let said = server.stop();
+    assert!(!said.err.contains(rebuilt), "{}", said.err);
+    std::fs::write(file.path(), "").unwrap();
+    let (found, said) = rules(&["--policy", path]);
+    assert!(!found && said.contains(rebuilt), "{said}");
 }

@@ -14,7 +14,18 @@ fn commands(ledger: &[&str]) -> Vec<Vec<String>> {
         &["timeline", "erp/1"],
         &["timeline", "erp/1", "--output", "json"],
         &["timeline", "erp/1", "--output", "ndjson"],
+        &["order", "erp/1"],
+        &["order", "erp/1", "--all"],
+        &["order", "erp/1", "--output", "json"],
+        &["find", "erp/1"],
+        &["find", "erp/1", "--output", "ndjson"],
+        &["list"],
+        &["list", "--output", "json"],
+        &["diff", "erp/1", "--before-offset", "1"],
+        &["diff", "erp/1", "--before-offset", "1", "--output", "json"],
+        &["watch", "--output", "json"],
         &["stats"],
+        &["stats", "--sources"],
         &["stats", "--output", "json"],
         &["append"],
         &["append", "--output", "json"],
@@ -97,8 +108,10 @@ fn output_that_no_terminal_reads_has_no_colour() {
     let folder = Folder::new();
     folder.run_with_input(&["import", "-"], &line("erp/1", "1")).ok();
     let server = Server::start(folder.path());
-    for arguments in [vec!["timeline", "erp/1"], vec!["replay"], vec!["--help"], vec!["nonsense"]] {
-        let said = if arguments.len() == 1 && arguments[0] != "replay" {
+    let on_server = ["timeline erp/1", "order erp/1", "find erp/1", "list", "watch", "replay"];
+    let on_server = on_server.iter().map(|command| command.split(' ').collect::<Vec<_>>());
+    for arguments in on_server.chain([vec!["--help"], vec!["nonsense"]]) {
+        let said = if ["--help", "nonsense"].contains(&arguments[0]) {
             crate::support::run(&arguments)
         } else {
             server.run(&arguments)

@@ -115,12 +115,20 @@ fn a_demo_server_fills_an_empty_ledger_once_and_proposes_what_to_try() {
     let folder = Folder::new();
     for _ in 0..2 {
         let server = Server::start_with(folder.path(), &["--demo", "5"]);
-        let said: Vec<String> = (0..4).map(|_| server.running.next_line()).collect();
+        let said: Vec<String> = (0..8).map(|_| server.running.next_line()).collect();
         assert!(said[1].starts_with("head ") && !said[1].ends_with(" 0\n"), "{said:?}");
-        let tried: Vec<&str> = said[3].split_whitespace().collect();
-        assert_eq!(tried[..3], ["try", "order-ledger", "timeline"]);
-        assert_eq!(tried[4..], ["--server", &server.url]);
-        run(&tried[2..]).ok();
+        assert!(said[3].starts_with("try        order-ledger order "), "{said:?}");
+        let commands = ["order", "timeline", "find", "list", "replay"];
+        for (said, command) in said[3..].iter().zip(commands) {
+            let tried: Vec<&str> =
+                said.split_whitespace().skip_while(|one| *one == "try").collect();
+            assert_eq!(tried[..2], ["order-ledger", command], "{said}");
+            assert_eq!(tried[tried.len() - 2..], ["--server", &server.url], "{said}");
+            // It would go on for ever.
+            let typed: Vec<&str> =
+                tried[1..].iter().copied().filter(|one| *one != "--follow").collect();
+            assert_ne!(run(&typed).ok(), "", "{said}");
+        }
         server.stop().ok();
     }
     let demo = run(&["demo", "--orders", "5", "--ndjson", "-"]);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use order_ledger::proto::{
-    Basis, GetOrderRequest, GetTimelineRequest, GetTimelineResponse, OrderEvent,
+    Basis, GetOrderRequest, GetTimelineRequest, GetTimelineResponse, OrderBasis, OrderEvent,
 };
 use prost_types::Timestamp;
 use tonic::Code;
@@ -272,5 +272,51 @@ fn a_head_that_does_not_come_is_said_to_be_unavailable() {
         let kind = (Code::Unavailable, "BASIS_NOT_REACHED", "not_written");
         assert_eq!(failed.kind(), kind);
         assert!(failed.message.contains('9'), "{}", failed.message);
+    });
+}
+
+#[test]
+fn a_time_that_has_not_come_is_refused_for_every_question() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let mut client = server.client().await;
+        append(&mut client, [event("a", 1)]).await;
+        let far = Some(Timestamp { seconds: 4_102_444_800, nanos: 0 });
+        let basis = Basis { as_of_recorded: far, ..Basis::default() };
+        let order = GetOrderRequest { correlation_id: "a".into(), ..GetOrderRequest::default() };
+        let timeline =
+            GetTimelineRequest { correlation_id: "a".into(), ..GetTimelineRequest::default() };
+        let compared = |other| GetOrderRequest { compare_with: Some(other), ..order.clone() };
+        let orders = [
+            ("basis.as_of_recorded", GetOrderRequest { basis: Some(basis), ..order.clone() }),
+            ("as_of_occurred", GetOrderRequest { as_of_occurred: far, ..order.clone() }),
+            (
+                "compare_with.basis.as_of_recorded",
+                compared(OrderBasis { basis: Some(basis), as_of_occurred: None }),
+            ),
+            (
+                "compare_with.as_of_occurred",
+                compared(OrderBasis { basis: None, as_of_occurred: far }),
+            ),
+        ];
+        let timelines = [
+            ("basis.as_of_recorded", GetTimelineRequest { basis: Some(basis), ..timeline.clone() }),
+            ("as_of_occurred", GetTimelineRequest { as_of_occurred: far, ..timeline }),
+        ];
+        let mut errors = Vec::new();
+        for (field, request) in orders {
+            errors.push((field, client.get_order(request).await.unwrap_err()));
+        }
+        for (field, request) in timelines {
+            errors.push((field, client.get_timeline(request).await.unwrap_err()));
+        }
+        for (field, error) in errors {
+            let refused = explained(&error);
+            assert_eq!(refused.kind(), (Code::InvalidArgument, "IN_FUTURE", "refused"));
+            assert_eq!(refused.fields(), [field]);
+            assert!(refused.message.contains("2100-01-01T00:00:00Z"), "{}", refused.message);
+            assert!(refused.message.contains("allowed is at most 2"), "{}", refused.message);
+        }
     });
 }

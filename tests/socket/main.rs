@@ -27,6 +27,7 @@ mod raw;
 mod refusals;
 mod replay;
 mod shutdown;
+mod stream_orders;
 mod support;
 mod timeline;
 mod unknown_fields;

@@ -2,7 +2,7 @@
 
 use order_ledger::proto::{
     GetAppendOutcomeRequest, GetHeadRequest, GetHeadResponse, GetOrderRequest, GetTimelineRequest,
-    Order, OrderEvent, Reference,
+    ListOrdersRequest, Order, OrderEvent, Reference,
 };
 use prost_types::Timestamp;
 use tonic::Code;
@@ -162,5 +162,29 @@ fn the_head_tells_entries_orders_and_which_ledger_it_is() {
         let lasting =
             |head: GetHeadResponse| (head.head, head.order_count, head.recorded_at, head.ledger_id);
         assert_eq!(lasting(reopened), lasting(full));
+    });
+}
+
+/// Seen red with a basis that was read before the sources.
+#[test]
+fn the_sources_of_a_head_count_up_to_its_view_basis() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let mut client = server.client().await;
+        let (mut appender, mut lister) = (client.clone(), client.clone());
+        let busy = tokio::spawn(async move {
+            for n in 0..60 {
+                append(&mut appender, [event(&format!("erp/{n}"), 1)]).await;
+                lister.list_orders(ListOrdersRequest::default()).await.unwrap();
+            }
+        });
+        while !busy.is_finished() {
+            let request = GetHeadRequest { include_sources: true };
+            let head = client.get_head(request).await.unwrap().into_inner();
+            let counted: u64 = head.sources.iter().map(|source| source.event_count).sum();
+            assert_eq!(counted, head.view_basis);
+        }
+        busy.await.unwrap();
     });
 }

@@ -1,7 +1,7 @@
 //! The timeline of an order: its order, what came late, and its pages.
 
 use order_ledger::proto::{
-    Basis, GetTimelineRequest, GetTimelineResponse, OrderEvent, RecordedEvent,
+    Basis, GetTimelineRequest, GetTimelineResponse, Line, OrderEvent, RecordedEvent,
 };
 use order_ledger::{Limits, Options, ServeOptions};
 use prost_types::Timestamp;
@@ -164,6 +164,51 @@ fn a_token_of_another_request_is_refused() {
         }
         let next = timeline(&mut client, ask(1, &token)).await;
         assert_eq!(offsets(&next), [2], "another page size is the same question");
+    });
+}
+
+#[test]
+fn a_token_of_another_ledger_is_refused() {
+    run(async {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let mut tokens = Vec::new();
+        for folder in &folders {
+            let server = Server::start(folder.path()).await;
+            let mut client = server.client().await;
+            append(&mut client, (0..5).map(|n| at(n, n))).await;
+            tokens.push(timeline(&mut client, ask(2, "")).await.next_page_token);
+            let refused = client.get_timeline(ask(2, &tokens[0])).await;
+            assert_eq!(refused.is_ok(), tokens.len() == 1, "{refused:?}");
+            if let Err(refused) = refused {
+                let refused = explained(&refused);
+                assert_eq!(refused.kind(), (Code::InvalidArgument, "PAGE_TOKEN", "refused"));
+                assert!(refused.message.contains("this ledger"), "{}", refused.message);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_page_of_events_with_many_effects_fits_into_a_message_too() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let mut client = server.client().await;
+        let line =
+            |n| Line { line_id: format!("{n:0>120}"), quantity: "1".into(), ..Line::default() };
+        let wide = |id: i32| OrderEvent { lines: (0..400).map(line).collect(), ..event("a", id) };
+        for n in 0..4 {
+            append(&mut client, (0..13).map(|m| wide(n * 13 + m))).await;
+        }
+        // This client takes messages of 4 MiB at most.
+        let (mut count, mut token) = (0, String::new());
+        while count < 52 {
+            let page = timeline(&mut client, ask(0, &token)).await;
+            assert!(page.rows.iter().all(|row| row.effects.len() >= 400), "all lines change");
+            count += page.rows.len();
+            token = page.next_page_token;
+        }
+        assert_eq!((count, &*token), (52, ""));
     });
 }
 

@@ -1,14 +1,16 @@
-//! What a producer of a newer version says survives as it was sent, byte for byte.
+//! What a producer of a newer version says survives as it was sent, byte for byte; what a newer
+//! client asks for is refused.
 
 use order_ledger::proto::{
-    AppendOutcome, GetTimelineRequest, Line, OrderEvent, ReplayRequest, replay_response,
+    AppendOutcome, GetTimelineRequest, Line, ListOrdersRequest, OrderEvent, OrderFilter,
+    ReplayRequest, replay_response,
 };
 use prost::Message as _;
 use tonic::codegen::tokio_stream::{StreamExt as _, once};
 use tonic::transport::Channel;
 
 use crate::raw::{self, RawReplay, RawTimeline};
-use crate::support::{Server, event, receipts, run};
+use crate::support::{Server, event, explained, receipts, run};
 
 /// An encoded event with fields of every wire type that no schema has: at the top and in a line.
 /// Its fields stand in an order that no encoder of this crate writes.
@@ -128,5 +130,71 @@ fn a_retry_whose_encoder_orders_fields_otherwise_is_a_duplicate() {
         let again = raw::append(server.channel().await, vec![other]).await.unwrap();
         assert_eq!(again.outcomes[0].outcome(), AppendOutcome::Duplicate);
         assert_eq!(timeline_bytes(server.channel().await).await, [first]);
+    });
+}
+
+/// An encoded request with a field 99 at the top and in a message that it holds.
+fn newer_request(holder: u32) -> Vec<u8> {
+    let mut inner = Vec::new();
+    raw::put_bytes(&mut inner, 99, b"narrower still");
+    let mut request = Vec::new();
+    if holder > 0 {
+        raw::put_bytes(&mut request, holder, &inner);
+    }
+    request.extend(inner);
+    request
+}
+
+#[test]
+fn a_request_that_asks_for_what_this_version_does_not_know_is_refused() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let methods = [
+            ("ListOrders", 1, "filter.99", "1 (commercial), 2 (fulfillment)"),
+            ("FindOrders", 6, "basis.99", "1 (at_least), 2 (as_of_offset)"),
+            ("GetOrder", 4, "compare_with.99", "1 (basis), 2 (as_of_occurred)"),
+            ("GetTimeline", 2, "basis.99", "3 (as_of_recorded)"),
+            ("GetHead", 0, "99", "1 (include_sources)"),
+            ("Append", 2, "expectations[0].99", "1 (correlation_id)"),
+        ];
+        for (method, holder, field, allowed) in methods {
+            let request = newer_request(holder);
+            let refused = raw::unary::<RawReplay>(server.channel().await, method, request).await;
+            let refused = explained(&refused.unwrap_err());
+            let kind = (tonic::Code::InvalidArgument, "INVALID_REQUEST", "refused");
+            assert_eq!(refused.kind(), kind, "{method}");
+            assert_eq!(refused.fields().first(), Some(&field), "{method}");
+            assert_eq!(refused.fields().last(), Some(&"99"), "{method}");
+            assert!(refused.message.contains(allowed), "{method}: {}", refused.message);
+        }
+        for method in ["Replay", "StreamOrders"] {
+            let request = once(newer_request(0).into());
+            let channel = server.channel().await;
+            let refused = raw::streaming::<RawReplay>(channel, method, request).await;
+            let refused = explained(&refused.unwrap_err());
+            assert_eq!(refused.fields(), ["99"], "{method}");
+        }
+    });
+}
+
+#[test]
+fn a_rule_that_is_not_known_is_refused_and_any_reason_is_not() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let mut client = server.client().await;
+        let asked = |rule: &str| {
+            let filter = OrderFilter {
+                anomaly_rules: vec!["R04".into(), rule.into()],
+                open_reasons: vec!["a code of somebody's own".into()],
+                ..OrderFilter::default()
+            };
+            ListOrdersRequest { filter: Some(filter), ..ListOrdersRequest::default() }
+        };
+        client.list_orders(asked("R23")).await.unwrap();
+        let refused = explained(&client.list_orders(asked("R99")).await.unwrap_err());
+        assert_eq!(refused.fields(), ["filter.anomaly_rules[1]"]);
+        assert!(refused.message.contains("R01, R02"), "{}", refused.message);
     });
 }
