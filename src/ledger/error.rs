@@ -189,7 +189,7 @@ pub enum QueryError {
     /// The views do not go as far as the question needs, and did not come there in time.
     #[error(
         "the views go to offset {views} of {head}, and the answer needs {needed}{}",
-        failure.as_ref().map(|reason| format!("; they cannot be written: {reason}")).unwrap_or_default()
+        failure.as_ref().map_or_else(String::new, |why| format!("; they cannot be written: {why}"))
     )]
     ViewsBehind {
         /// The offset that the answer needs.
