@@ -52,14 +52,14 @@ pub use event::{
 };
 pub use ledger::{
     AppendError, Appended, AsOf, Batch, Chunk, FailureClass, Follow, FullHistory, Ledger,
-    OpenError, Options, Order, Outcome, Pending, QueryError, Receipt, Replay, ReusedId, Sizes,
-    SourceWatermark, Timeline, TimelineQuery, TimelineRow, VerifyReport, VerifyStep, WrongRevision,
+    OpenError, Options, Order, Outcome, Pending, Progress, QueryError, Receipt, Replay, ReusedId,
+    Sizes, SourceWatermark, Timeline, TimelineQuery, TimelineRow, VerifyReport, WrongRevision,
     verify,
 };
 pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};
 pub use order::{History, Policy, WarehousePolicy, fold};
-pub use rpc::{LedgerServiceClient, ServeError, ServeOptions, serve};
+pub use rpc::{LedgerServiceClient, ServeError, ServeOptions, serve, while_opening};
 pub use view::ViewError;
 
 /// The README's Rust example, run as it stands there.

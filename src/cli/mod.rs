@@ -5,6 +5,7 @@
 
 mod append;
 mod as_of;
+mod bar;
 mod demo;
 mod diff;
 mod failure;

@@ -10,14 +10,16 @@ use std::time::Duration;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
+use super::bar::Bar;
 use super::failure::Failure;
 use super::output::grouped;
 use super::target::{DEFAULT_FOLDER, options};
 use crate::demo::Demo;
 use crate::event::Event;
 use crate::ledger::{Batch, Ledger};
-use crate::rpc::{ServeOptions, serve};
+use crate::rpc::{ServeOptions, serve, while_opening};
 
 /// An order of so many events is worth a look.
 const EVENTFUL: u32 = 16;
@@ -49,12 +51,11 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let policy = self.policy.as_deref().filter(|file| !file.as_os_str().is_empty());
-        let ledger = Arc::new(Ledger::open(&self.ledger, options(policy)?)?);
         let listener = TcpListener::bind(self.listen).await.map_err(|error| {
             Failure::failed(format!("cannot listen on {}: {error}", self.listen))
         })?;
         let address = listener.local_addr()?;
+        let ledger = Arc::new(self.open(&listener).await?);
         let shown = match self.demo {
             Some(orders) => {
                 let ledger = Arc::clone(&ledger);
@@ -77,6 +78,22 @@ impl Serve {
             .await
             .map_err(|error| Failure::failed(error.to_string()))?;
         served.map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    /// Opens the ledger; says on the socket meanwhile how far that is.
+    async fn open(&self, listener: &TcpListener) -> Result<Ledger, Failure> {
+        let policy = self.policy.as_deref().filter(|file| !file.as_os_str().is_empty());
+        let (folder, options) = (self.ledger.clone(), options(policy)?);
+        let (sender, progress) = watch::channel(None);
+        let opening = tokio::task::spawn_blocking(move || {
+            let mut bar = Bar::new();
+            Ledger::open_with_progress(folder, options, |progress| {
+                bar.show(progress);
+                sender.send_replace(Some(progress));
+            })
+        });
+        let opened = while_opening(listener, progress, opening).await;
+        Ok(opened.map_err(|error| Failure::failed(error.to_string()))??)
     }
 
     fn announce(

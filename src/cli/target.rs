@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::policy;
 use crate::ledger::{Ledger, Options};
@@ -83,7 +84,10 @@ impl Target {
                 let file = self.policy.clone().or_else(variable);
                 let file = file.filter(|file| !file.as_os_str().is_empty());
                 let options = options(file.as_deref())?;
-                Ok(connect_local(Arc::new(Ledger::open(folder, options)?)))
+                let mut bar = Bar::new();
+                let opened =
+                    Ledger::open_with_progress(folder, options, |progress| bar.show(progress));
+                Ok(connect_local(Arc::new(opened?)))
             }
             Place::Server(_) if self.policy.is_some() => {
                 let message = "--policy is for a ledger in a folder; a server has its own";

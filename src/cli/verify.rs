@@ -3,12 +3,11 @@
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::output::{Output, bytes_text, grouped};
 use super::target::DEFAULT_FOLDER;
@@ -29,17 +28,9 @@ impl Verify {
             let message = format!("no ledger in {}", self.ledger.display());
             return Err(Failure::new(Exit::NotFound, message));
         }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{wide_bar} {pos}/{len} {eta}  {msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(250));
-        let report = verify(&self.ledger, |step| {
-            bar.set_length(step.total);
-            bar.set_position(step.done);
-            bar.set_message(step.what);
-        });
-        bar.finish_and_clear();
+        let mut bar = Bar::new();
+        let report = verify(&self.ledger, |progress| bar.show(progress));
+        drop(bar);
         let report = report?;
         print(&report, self.output)?;
         if report.defects.is_empty() {

@@ -10,6 +10,7 @@ mod known;
 mod links;
 mod list;
 mod open;
+mod progress;
 mod query;
 mod queue;
 mod replay;
@@ -31,9 +32,10 @@ pub use as_of::AsOf;
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
 pub use links::FullHistory;
+pub use progress::Progress;
 pub use query::{Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub use replay::{Chunk, Follow, Replay};
-pub use verify::{VerifyReport, VerifyStep, verify};
+pub use verify::{VerifyReport, verify};
 pub use wait::Pending;
 
 pub use crate::view::SourceWatermark;
@@ -117,7 +119,32 @@ impl Ledger {
     /// Where another process has it open, where it is damaged (by file, position and defect), and
     /// what the disk says.
     pub fn open(folder: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
-        open::open(folder.as_ref(), options)
+        Self::open_with_progress(folder, options, |_| {})
+    }
+
+    /// The same; says how far it is. That takes long where the views have to be made again.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// use order_ledger::{Ledger, Options};
+    ///
+    /// let ledger = Ledger::open_with_progress(&folder, Options::default(), |step| {
+    ///     println!("{}: {} of {}", step.what, step.done, step.total);
+    /// })?;
+    /// assert_eq!(ledger.head(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Ledger::open`].
+    pub fn open_with_progress(
+        folder: impl AsRef<Path>,
+        options: Options,
+        progress: impl FnMut(Progress),
+    ) -> Result<Self, OpenError> {
+        open::open(folder.as_ref(), options, progress)
     }
 
     /// Which ledger this is: 32 hexadecimal digits.

@@ -13,7 +13,7 @@ use super::admission::Admission;
 use super::error::OpenError;
 use super::queue::Queue;
 use super::writer::{Head, Writer};
-use super::{Ledger, Options};
+use super::{Ledger, Options, Progress};
 use crate::event::to_hex;
 use crate::limits::Limits;
 use crate::log::{
@@ -39,7 +39,11 @@ const ID_BYTES_LIMIT: usize = 65_535;
 /// Segments that hold less than the largest batch would refuse it.
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 
-pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError> {
+pub(super) fn open(
+    folder: &Path,
+    options: Options,
+    progress: impl FnMut(Progress),
+) -> Result<Ledger, OpenError> {
     let Options { disk, limits, segment_bytes, policy } = options;
     check_options(&limits, segment_bytes)?;
     let io = |error| LogError::io(folder, error);
@@ -59,7 +63,7 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
     let (views, checkpoint) = Views::open(origin, policy)?;
     let policy = views.policy().clone();
     let views = Arc::new(views);
-    let log = recover(log, &views, checkpoint.end)?;
+    let log = recover((log, checkpoint.end), &views, progress)?;
     let head =
         Head { point: log.end(), recorded_at: last_recorded_at(&reader, &views, log.end())? };
     let start = |error| OpenError::Log(LogError::io(folder, error));
@@ -103,9 +107,26 @@ pub(super) fn open(folder: &Path, options: Options) -> Result<Ledger, OpenError>
 }
 
 /// Recovers the log behind what the views have, into their tail.
-fn recover(log: LogFolder, views: &Arc<Views>, from: Point) -> Result<LogWriter, OpenError> {
+fn recover(
+    (log, from): (LogFolder, Point),
+    views: &Arc<Views>,
+    mut progress: impl FnMut(Progress),
+) -> Result<LogWriter, OpenError> {
     let mut view_error = None;
+    let segments = log.reader().segments();
+    let bytes_before = |point: Point| {
+        let full = segments.partition_point(|segment| segment.first_offset <= point.offset);
+        let full = segments.iter().take(full.saturating_sub(1)).map(|segment| segment.capacity);
+        full.sum::<u64>() + u64::from(point.position)
+    };
+    let begin = bytes_before(from);
+    let total = segments.iter().map(|segment| segment.capacity).sum::<u64>() - begin;
     let log = log.recover(from, |placed| {
+        if placed.begins_block() {
+            let at = Point { offset: placed.entry.offset, position: placed.block_position };
+            let done = bytes_before(at).saturating_sub(begin);
+            progress(Progress { what: "reading the log into the views", done, total });
+        }
         if view_error.is_none() {
             view_error = views.recovered(&placed).err();
         }

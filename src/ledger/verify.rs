@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::Progress;
 use super::error::OpenError;
 use super::open::{self, Place};
 use crate::event::Event;
@@ -35,17 +36,6 @@ pub struct VerifyReport {
     pub defects: Vec<String>,
 }
 
-/// How far [`verify`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifyStep {
-    /// What is being checked.
-    pub what: &'static str,
-    /// Segments or orders that are done.
-    pub done: u64,
-    /// Segments or orders in all.
-    pub total: u64,
-}
-
 /// Checks the ledger in a folder: CRCs, offsets, revisions, `previous`, event rules, and that the
 /// views have each order's entries, status and references, marks where blocks begin, and nothing
 /// else. What is wrong there is said with both values.
@@ -63,7 +53,7 @@ pub struct VerifyStep {
 /// # Errors
 /// Where another process has the ledger open, or it cannot be read at all. Damage is not an error
 /// but a defect in the report.
-pub fn verify(folder: &Path, progress: impl FnMut(VerifyStep)) -> Result<VerifyReport, OpenError> {
+pub fn verify(folder: &Path, progress: impl FnMut(Progress)) -> Result<VerifyReport, OpenError> {
     let disk: Arc<dyn Disk> = Arc::new(FileSystem);
     let _lock = open::lock(&*disk, folder)?;
     let ledger_id = open::read_identity(&*disk, folder)?;
@@ -136,7 +126,7 @@ struct Verify<P> {
     newest: u64,
 }
 
-impl<P: FnMut(VerifyStep)> Verify<P> {
+impl<P: FnMut(Progress)> Verify<P> {
     fn note(&mut self, note: String) {
         self.report.notes.push(note);
     }
@@ -152,7 +142,7 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
         self.report.segment_count = u64_from(segments.len());
         for (index, segment) in segments.iter().enumerate() {
             let (what, total) = ("log segments", u64_from(segments.len()));
-            (self.progress)(VerifyStep { what, done: u64_from(index), total });
+            (self.progress)(Progress { what, done: u64_from(index), total });
             let name = format!("segment {:020}.seg", segment.first_offset);
             let walked = LogFolder::walk(segment, |placed| self.entry(&name, &placed))?;
             self.report.log_bytes += u64_from(walked.position);
@@ -231,7 +221,7 @@ impl<P: FnMut(VerifyStep)> Verify<P> {
         let (mut defects, mut tally) = (Vec::new(), Tally::default());
         for (index, (order, walked)) in self.orders.iter().enumerate() {
             if index.is_multiple_of(1024) {
-                (self.progress)(VerifyStep { what, done: u64_from(index), total });
+                (self.progress)(Progress { what, done: u64_from(index), total });
             }
             let name = String::from_utf8_lossy(&walked.correlation_id).into_owned();
             match check_order(&views, order, walked) {

@@ -8,6 +8,7 @@ mod connection;
 mod convert;
 mod encode;
 mod explain;
+mod opening;
 mod orders;
 mod query;
 mod replay;
@@ -19,6 +20,7 @@ mod stream_orders;
 pub(crate) mod wire;
 
 pub use client::LedgerServiceClient;
+pub use opening::while_opening;
 pub use serve::{ServeError, ServeOptions, serve};
 
 pub(crate) use client::{Client, connect, connect_local};

@@ -69,8 +69,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const FRAME_BYTES: u32 = 256 * 1024;
 /// How long connections may take to end when they are cut off.
 const CUT_TIME_MAX: Duration = Duration::from_secs(1);
-/// The name under which the health service is asked about the server as a whole.
-const WHOLE_SERVER: &str = "";
+/// The names under which the health service is asked: the ledger, and the server as a whole.
+pub(super) const SERVICES: [&str; 2] = [LedgerServiceServer::<Service>::NAME, ""];
 /// How often the health service looks whether the ledger takes appends.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -126,7 +126,7 @@ pub async fn serve(
         loop {
             let serving = ledger.takes_appends() && !shutdown.has_begun();
             let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-            for service in [LedgerServiceServer::<Service>::NAME, WHOLE_SERVER] {
+            for service in SERVICES {
                 health.set_service_status(service, status).await;
             }
             tokio::select! {

@@ -20,6 +20,7 @@ mod disk;
 mod doubt;
 mod follow;
 mod garbage;
+mod opening;
 mod operations;
 mod order;
 mod overload;
