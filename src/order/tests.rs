@@ -11,6 +11,7 @@ use super::{History, Policy, fold};
 use crate::event::{Event, RecordedEvent, order_to_json};
 use crate::limits::Limits;
 use crate::proto::{self, Order};
+use crate::view::said_about;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -56,7 +57,8 @@ fn folded(orders: &BTreeMap<String, Vec<RecordedEvent>>) -> Vec<Order> {
                 events.extend(orders.get(&link.target).into_iter().flatten().cloned());
             }
         }
-        let incoming: Vec<proto::RelatedOrder> = Vec::new();
+        let others = orders.iter().flat_map(|(other, events)| said_about(name, (other, events)));
+        let incoming: Vec<proto::RelatedOrder> = others.collect();
         let history = History { correlation_id: name, events: &events, incoming: &incoming };
         fold(&history, &Policy::default())
     });
