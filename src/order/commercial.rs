@@ -5,7 +5,7 @@ use super::counter::Counter;
 use super::facts::Facts;
 use super::fulfillment::Range;
 use super::lines::{Line, Lines};
-use super::postings::Reach;
+use super::moves::Reach;
 use super::stage::Stage;
 use super::words::{Dimension, Word};
 
@@ -93,7 +93,7 @@ fn range_of_line(line: &Line<'_>, base: Word) -> Range {
 }
 
 fn range_of_order(lines: &Lines<'_>, ranges: &[Range], said: &Said) -> Range {
-    let whole = |counter| lines.marks(None).any(|mark| mark.reach == Reach::Whole(counter));
+    let whole = |counter| lines.order_marks().any(|mark| mark.reach == Reach::Whole(counter));
     let gone = lines.list.iter().filter(|line| is_cancelled(line)).count();
     let wanted = || lines.list.iter().zip(ranges).filter(|(line, _)| !is_cancelled(line));
     if said.rejected {
@@ -130,7 +130,7 @@ fn range_of_order(lines: &Lines<'_>, ranges: &[Range], said: &Said) -> Range {
 
 /// What is said of the order is all there is.
 fn word_without_lines(lines: &Lines<'_>, said: &Said) -> Word {
-    let reached = lines.marks(None).map(|mark| match mark.reach {
+    let reached = lines.order_marks().map(|mark| match mark.reach {
         Reach::Whole(Counter::INVOICED) => word("invoiced"),
         Reach::Whole(counter) if Stage::of(counter).is_some() => word("released"),
         Reach::Lift(stage) if stage >= Stage::RELEASED => word("released"),

@@ -1,7 +1,6 @@
 //! The fold itself: from a history to all that is known of an order, part by part.
 //! Does not know how it is shown.
 
-use super::History;
 use super::claims::{Claim, claims_of};
 use super::commercial::Commercial;
 use super::exceptions::{Exception, LEDGER, exceptions_of};
@@ -16,6 +15,7 @@ use super::rules::{Case, Finding, findings};
 use super::severity::Severity;
 use super::shipment::Shipping;
 use super::words::{Dimension, Word};
+use super::{History, parcels};
 use crate::event::{Group, path};
 use crate::proto::{self, AnomalyClass};
 
@@ -51,10 +51,12 @@ impl<'a> Folded<'a> {
     fn of_facts(history: &History<'a>, policy: &Policy) -> Self {
         let facts = Facts::of(history.events, policy);
         let mut lines = Lines::of(&facts);
+        let packages = Packages::of(&facts, &lines);
+        let mut shipping = Shipping::of((&facts, &lines), &packages, policy);
+        parcels::carry(&facts, &mut lines, (&packages, &shipping));
         let fulfillment = Fulfillment::of(&lines);
         lines.ship_lifted(&fulfillment.lines);
-        let packages = Packages::of(&facts, &lines);
-        let shipping = Shipping::of((&facts, &lines), &packages, policy);
+        shipping.judge(&lines, &packages);
         Self {
             correlation_id: history.correlation_id,
             incoming: history.incoming,

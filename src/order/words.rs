@@ -16,7 +16,9 @@ pub(crate) enum Dimension {
 }
 
 /// A word of a dimension: its place in [`Dimension::words`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub(crate) struct Word(pub(crate) u8);
 
 const COMMERCIAL: &[&str] = &[

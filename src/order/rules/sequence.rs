@@ -4,7 +4,8 @@ use super::{Case, Findings, line_text, time_text};
 use crate::event::{Fact, Group, path};
 use crate::order::counter::Counter;
 use crate::order::facts::FactIndex;
-use crate::order::postings::{Posting, Reach};
+use crate::order::moves::Reach;
+use crate::order::postings::Posting;
 use crate::order::stage::Stage;
 
 pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
