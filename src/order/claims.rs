@@ -1,10 +1,13 @@
-//! What sources say the status is, compared with the facts at that time. A claim moves nothing.
-//! Does not know quantities.
+//! What sources say the status is, compared with the facts at that time, and what they say of facts
+//! that others own. A claim moves nothing. Does not know what was counted.
 
+use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::fulfillment::Range;
+use super::moves::counter_of;
+use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::path;
+use crate::event::{Fact, path};
 use crate::proto::{Agreement, StatusDimension};
 
 /// One claim.
@@ -21,6 +24,18 @@ pub(crate) struct Claim<'a> {
     pub(crate) agreement: Agreement,
     /// What the facts said at that time.
     pub(crate) facts: &'static str,
+    /// The fact of its owner, where a fact is told with other quantities.
+    pub(crate) owner: Option<FactIndex>,
+    pub(crate) quantities: Vec<Difference<'a>>,
+}
+
+/// A quantity of which two sources tell different amounts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Difference<'a> {
+    pub(crate) line_id: &'a str,
+    pub(crate) counter: Counter,
+    pub(crate) claimed: Quantity,
+    pub(crate) counted: Quantity,
 }
 
 impl Claim<'_> {
@@ -54,6 +69,8 @@ pub(crate) fn claims_of<'a>(
             as_of_ns: fact.time_ns(path::ASSERTED_AS_OF).unwrap_or(fact.at_ns),
             agreement: Agreement::NotComparable,
             facts: "",
+            owner: None,
+            quantities: Vec::new(),
         });
     }
     for place in 0..claims.len() {
@@ -70,17 +87,76 @@ pub(crate) fn claims_of<'a>(
                 .any(|other| key(other) == key(claim) && other.as_of_ns > claim.as_of_ns);
         let (agreement, word) = match claim.dimension {
             Some(_) if superseded => (Agreement::Superseded, ""),
-            Some(dimension) => {
+            Some(dimension) if is_in_words(dimension, claim) => {
                 let range = range_at(dimension, claim.as_of_ns);
                 (compare(dimension, claim, range), dimension.text(range.word))
             }
+            Some(_) => (Agreement::NotComparable, ""),
             None => (Agreement::NotComparable, ""),
         };
         if let Some(claim) = claims.get_mut(place) {
             (claim.agreement, claim.facts) = (agreement, word);
         }
     }
+    claims.extend(retold(facts));
+    claims.sort_by_key(|claim| claim.fact);
     claims
+}
+
+/// Facts that their owners tell with other quantities.
+fn retold<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Claim<'a>> {
+    facts.retold().filter_map(|(index, owner)| {
+        let (copy, original) = (facts.get(index)?, facts.get(owner)?);
+        let quantities = differences(copy, original);
+        let claim = Claim {
+            fact: index,
+            dimension: Some(Dimension::of_group(copy.kind?.group)),
+            value: "",
+            low: "",
+            high: "",
+            code: "",
+            as_of_ns: copy.at_ns,
+            agreement: Agreement::Contradicts,
+            facts: "",
+            owner: Some(owner),
+            quantities,
+        };
+        (!claim.quantities.is_empty()).then_some(claim)
+    })
+}
+
+/// Lines of which a copy of a fact tells another quantity, where both name lines.
+fn differences<'a>(copy: &Fact<'a>, original: &Fact<'a>) -> Vec<Difference<'a>> {
+    let Some(counter) = counter_of(copy.type_name()) else { return Vec::new() };
+    let mut told: Vec<(&str, &str, Quantity, Quantity)> = Vec::new();
+    for (fact, is_copy) in [(copy, true), (original, false)] {
+        for line in fact.lines() {
+            let Some(quantity) = Quantity::of(line.quantity) else { return Vec::new() };
+            let (claimed, counted) =
+                if is_copy { (quantity, Quantity::ZERO) } else { (Quantity::ZERO, quantity) };
+            told.push((line.line_id, line.unit, claimed, counted));
+        }
+    }
+    if !copy.has_lines() || !original.has_lines() {
+        return Vec::new();
+    }
+    told.sort_by_key(|(line_id, ..)| *line_id);
+    let of_lines = told.chunk_by(|one, other| one.0 == other.0);
+    let differences = of_lines.filter_map(|of_line| {
+        let (line_id, unit, ..) = of_line.first()?;
+        let same_unit = of_line.iter().all(|(_, other, ..)| other == unit);
+        let claimed: Quantity = of_line.iter().map(|(.., claimed, _)| *claimed).sum();
+        let counted: Quantity = of_line.iter().map(|(.., counted)| *counted).sum();
+        let differs = same_unit && claimed != counted;
+        differs.then_some(Difference { line_id, counter, claimed, counted })
+    });
+    differences.collect()
+}
+
+/// Whether a claim is in words of its side.
+fn is_in_words(dimension: Dimension, claim: &Claim<'_>) -> bool {
+    let mut said = [claim.value, claim.low, claim.high].into_iter().filter(|text| !text.is_empty());
+    said.clone().next().is_some() && said.all(|text| dimension.word(text).is_some())
 }
 
 /// A claim agrees where it lies within what the facts say: the claimed word itself, or the stages

@@ -8,6 +8,7 @@ use super::lines::{Line, Lines};
 use super::moves::Reach;
 use super::stage::Stage;
 use super::words::{Dimension, Word};
+use crate::event::Fact;
 
 /// The commercial side of an order and of its lines.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl Commercial {
     pub(crate) fn of(facts: &Facts<'_>, lines: &Lines<'_>) -> Self {
         let mut said = Said::default();
         for (_, fact) in facts.counting() {
-            said.hear(fact.type_name());
+            said.hear(fact);
         }
         let base = said.base();
         let ranges: Vec<Range> = lines.list.iter().map(|line| range_of_line(line, base)).collect();
@@ -43,15 +44,16 @@ struct Said {
 }
 
 impl Said {
-    fn hear(&mut self, type_name: &str) {
-        match type_name {
+    fn hear(&mut self, fact: &Fact<'_>) {
+        match fact.type_name() {
             "order.requested" => self.requested = true,
             "order.accepted" => (self.accepted, self.rejected) = (true, false),
             "order.rejected" => self.rejected = true,
             "order.closed" => self.closed = true,
             "order.reopened" => (self.closed, self.rejected) = (false, false),
             "status.asserted" | "event.corrected" => {}
-            _ => self.entered = true,
+            // A type that nobody knows says nothing.
+            _ => self.entered |= fact.kind.is_some(),
         }
     }
 

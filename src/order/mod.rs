@@ -13,6 +13,7 @@ mod contents;
 mod counter;
 mod diff;
 mod effects;
+mod evidence;
 mod exceptions;
 mod facts;
 mod folded;
@@ -37,10 +38,12 @@ mod severity;
 mod shipment;
 mod shipments;
 mod show;
+mod shown_lines;
 mod stage;
 mod status;
 #[cfg(test)]
 mod tests;
+mod violations;
 mod words;
 
 pub(crate) use diff::differences;

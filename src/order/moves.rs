@@ -57,6 +57,13 @@ pub(crate) fn move_of(type_name: &str) -> Option<Move> {
     })
 }
 
+/// The counter that facts of a type move.
+pub(crate) fn counter_of(type_name: &str) -> Option<Counter> {
+    move_of(type_name).map(|moved| match moved {
+        Move::Add(counter) | Move::Take(counter) => counter,
+    })
+}
+
 /// The stage that a fact lifts to, without a counter of its own.
 pub(crate) fn lift_of(type_name: &str) -> Option<Stage> {
     Some(match type_name {

@@ -23,7 +23,7 @@ pub(crate) struct Package<'a> {
     pub(crate) label_id: &'a str,
     pub(crate) carrier: &'a str,
     pub(crate) shipment_id: &'a str,
-    /// Facts about it, earliest first.
+    /// Facts about it, earliest first, by the end of the interval in which each occurred.
     pub(crate) facts: Vec<FactIndex>,
     /// What is in it.
     pub(crate) contents: Goods,
@@ -350,7 +350,8 @@ impl<'a> Packages<'a> {
             }
         }
         for package in &mut self.list {
-            package.facts.sort_unstable();
+            // A date is not before the hours of its day.
+            package.facts.sort_unstable_by_key(|fact| (facts.until_ns(*fact), *fact));
             package.facts.dedup();
         }
     }

@@ -128,7 +128,9 @@ fn strip(json: &mut serde_json::Value, events: &[RecordedEvent]) {
             }
             for (key, value) in object.iter_mut() {
                 match (&**key, &mut *value) {
-                    ("offset" | "target_offset", value) => *value = name(value).into(),
+                    ("offset" | "target_offset" | "counted_offset", value) => {
+                        *value = name(value).into()
+                    }
                     ("offsets", value) => {
                         let mut names: Vec<String> =
                             value.as_array().unwrap().iter().map(name).collect();

@@ -21,18 +21,6 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
             findings.note_line("R15", what, (line.name.line_id, facts));
         }
     }
-    for posting in lines.postings.list.iter().filter(|posting| !lines.counts(posting)) {
-        let Some(line) = lines.list.get(posting.line) else { continue };
-        let what = format!(
-            "{}: {} {} of {} are not counted, the line is in {}",
-            named(line),
-            posting.counter.name(),
-            posting.quantity,
-            posting.unit,
-            line.unit
-        );
-        findings.note_line("R23", what, (line.name.line_id, vec![posting.fact]));
-    }
     for (fact, counter) in &lines.postings.void_reversals {
         let what = format!("nothing {} was there to be taken back", counter.name());
         findings.note("R11", what, vec![*fact]);
@@ -85,10 +73,10 @@ fn negative(lines: &Lines<'_>, (index, line): (LineIndex, &Line<'_>), findings: 
         let sum = line.sum(counter);
         if sum < Quantity::ZERO {
             let what = format!(
-                "{}: {} more {} were taken back than were told",
+                "{}: {} {sum}, {} more taken back than told",
                 named(line),
-                -sum,
-                counter.name()
+                counter.name(),
+                -sum
             );
             let facts = facts_of(lines, index, Some(counter));
             findings.note_line("R11", what, (line.name.line_id, facts));

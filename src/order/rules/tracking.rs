@@ -33,16 +33,16 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipping = ["shipment.confirmed", "dispatch.proofed", "carrier.picked_up"];
     let mut noted: Vec<FactIndex> = Vec::new();
     for package in &case.folded.packages.list {
-        let of_package =
-            || package.facts.iter().filter_map(|index| Some((*index, facts.get(*index)?)));
+        let of_package = || {
+            let its = package.facts.iter().filter(|index| facts.is_plausible(**index));
+            its.filter_map(|index| Some((*index, facts.get(*index)?)))
+        };
         let delivered = of_package().find(|(_, fact)| fact.type_name() == "shipment.delivered");
         let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.type_name()));
         let (Some((index, delivered)), Some((by, shipped))) = (delivered, shipped) else {
             continue;
         };
-        let until =
-            delivered.at_ns.saturating_add(crate::order::facts::precision_ns(delivered.precision));
-        if until < shipped.at_ns && !noted.contains(&index) {
+        if facts.is_before(index, by) && !noted.contains(&index) {
             noted.push(index);
             let what = format!(
                 "delivered at {}, before {} at {}",
@@ -75,13 +75,18 @@ fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
         if let Some((before, other)) = same {
             let what = format!(
                 "{} and {} confirm the same goods under {}",
-                other.event_id,
-                fact.event_id,
+                shipment_text(other),
+                shipment_text(fact),
                 names.join(", ")
             );
             findings.note("R22", what, vec![*before, *index]);
         }
     }
+}
+
+fn shipment_text<'a>(fact: &Fact<'a>) -> &'a str {
+    let shipment = fact.text(path::SHIPMENT_ID);
+    if shipment.is_empty() { fact.event_id } else { shipment }
 }
 
 fn names_of<'a>(fact: &Fact<'a>) -> Vec<&'a str> {
