@@ -69,6 +69,12 @@ pub(crate) struct Packages<'a> {
 }
 
 impl Package<'_> {
+    /// Whether any event names it, and not only its shipment.
+    pub(crate) fn is_named(&self) -> bool {
+        let names = [self.tracking_number, self.sscc, self.carton_id, self.label_id];
+        names.iter().any(|name| !name.is_empty())
+    }
+
     /// What names it within its order.
     pub(crate) fn package_id(&self) -> String {
         let number = self.tracking_number;
