@@ -8,9 +8,9 @@ use super::{AsOf, Ledger};
 use crate::event::RecordedEvent;
 use crate::log::order_hash;
 use crate::num::u64_from;
-use crate::order::{UNRESOLVED_PREFIX, link_targets};
+use crate::order::{UNRESOLVED_PREFIX, link_targets, said_about};
 use crate::proto::{OrderRelationKind, RelatedOrder};
-use crate::view::{histories_of, said_about, targets_of};
+use crate::view::{histories_of, targets_of};
 
 /// All that a state of an order is folded from, at a basis.
 #[derive(Clone, Debug, PartialEq)]

@@ -85,13 +85,14 @@ pub(crate) fn claims_of<'a>(
                 .iter()
                 .take(place)
                 .any(|other| key(other) == key(claim) && other.as_of_ns > claim.as_of_ns);
-        let (agreement, word) = match claim.dimension {
-            Some(_) if superseded => (Agreement::Superseded, ""),
-            Some(dimension) if is_in_words(dimension, claim) => {
+        let comparable =
+            claim.dimension.and_then(|dimension| Some((dimension, said_of(dimension, claim)?)));
+        let (agreement, word) = match comparable {
+            _ if claim.dimension.is_some() && superseded => (Agreement::Superseded, ""),
+            Some((dimension, said)) => {
                 let range = range_at(dimension, claim.as_of_ns);
-                (compare(dimension, claim, range), dimension.text(range.word))
+                (compare(dimension, said, range), dimension.text(range.word))
             }
-            Some(_) => (Agreement::NotComparable, ""),
             None => (Agreement::NotComparable, ""),
         };
         if let Some(claim) = claims.get_mut(place) {
@@ -128,13 +129,11 @@ fn retold<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Claim<'a>> {
 /// Lines of which a copy of a fact tells another quantity, where both name lines.
 fn differences<'a>(copy: &Fact<'a>, original: &Fact<'a>) -> Vec<Difference<'a>> {
     let Some(counter) = counter_of(copy.type_name()) else { return Vec::new() };
-    let mut told: Vec<(&str, &str, Quantity, Quantity)> = Vec::new();
+    let mut told: Vec<(&str, &str, bool, Quantity)> = Vec::new();
     for (fact, is_copy) in [(copy, true), (original, false)] {
         for line in fact.lines() {
             let Some(quantity) = Quantity::of(line.quantity) else { return Vec::new() };
-            let (claimed, counted) =
-                if is_copy { (quantity, Quantity::ZERO) } else { (Quantity::ZERO, quantity) };
-            told.push((line.line_id, line.unit, claimed, counted));
+            told.push((line.line_id, line.unit, is_copy, quantity));
         }
     }
     if !copy.has_lines() || !original.has_lines() {
@@ -145,34 +144,38 @@ fn differences<'a>(copy: &Fact<'a>, original: &Fact<'a>) -> Vec<Difference<'a>> 
     let differences = of_lines.filter_map(|of_line| {
         let (line_id, unit, ..) = of_line.first()?;
         let same_unit = of_line.iter().all(|(_, other, ..)| other == unit);
-        let claimed: Quantity = of_line.iter().map(|(.., claimed, _)| *claimed).sum();
-        let counted: Quantity = of_line.iter().map(|(.., counted)| *counted).sum();
-        let differs = same_unit && claimed != counted;
-        differs.then_some(Difference { line_id, counter, claimed, counted })
+        let sum_of = |copied: bool| -> Quantity {
+            let its = of_line.iter().filter(|(_, _, is_copy, _)| *is_copy == copied);
+            its.map(|(.., quantity)| *quantity).sum()
+        };
+        let (claimed, owned) = (sum_of(true), sum_of(false));
+        let differs = same_unit && claimed != owned;
+        differs.then_some(Difference { line_id, counter, claimed, counted: owned })
     });
     differences.collect()
 }
 
-/// Whether a claim is in words of its side.
-fn is_in_words(dimension: Dimension, claim: &Claim<'_>) -> bool {
-    let mut said = [claim.value, claim.low, claim.high].into_iter().filter(|text| !text.is_empty());
-    said.clone().next().is_some() && said.all(|text| dimension.word(text).is_some())
+/// What is claimed, in words of its side.
+#[derive(Clone, Copy)]
+struct Said {
+    value: Option<Word>,
+    low: Word,
+    high: Word,
+}
+
+/// `None`: the claim says nothing in words of that side.
+fn said_of(dimension: Dimension, claim: &Claim<'_>) -> Option<Said> {
+    let said = |text: &str| -> Option<Option<Word>> {
+        if text.is_empty() { Some(None) } else { dimension.word(text).map(Some) }
+    };
+    let (value, low, high) = (said(claim.value)?, said(claim.low)?, said(claim.high)?);
+    let (low, high) = (low.or(value).or(high)?, high.or(value).or(low)?);
+    Some(Said { value, low, high })
 }
 
 /// A claim agrees where it lies within what the facts say: the claimed word itself, or the stages
 /// between low and high.
-fn compare(dimension: Dimension, claim: &Claim<'_>, range: Range) -> Agreement {
-    let said = |text: &str| -> Option<Option<Word>> {
-        if text.is_empty() { Some(None) } else { dimension.word(text).map(Some) }
-    };
-    let (Some(value), Some(low), Some(high)) =
-        (said(claim.value), said(claim.low), said(claim.high))
-    else {
-        return Agreement::NotComparable;
-    };
-    let (Some(low), Some(high)) = (low.or(value).or(high), high.or(value).or(low)) else {
-        return Agreement::NotComparable;
-    };
+fn compare(dimension: Dimension, Said { value, low, high }: Said, range: Range) -> Agreement {
     let stage = |word: Word| {
         let text = dimension.text(word);
         text.strip_prefix("partially_").and_then(|stage| dimension.word(stage)).unwrap_or(word)

@@ -30,8 +30,8 @@ pub(crate) enum About {
 
 /// By fact: the package that it is about.
 pub(crate) fn packages_by_fact(list: &[Package<'_>]) -> Vec<About> {
-    let last = list.iter().filter_map(|package| package.facts.iter().max()).max();
-    let mut about = vec![About::None; last.map_or(0, |last| last + 1)];
+    let newest = list.iter().filter_map(|package| package.facts.iter().max()).max();
+    let mut about = vec![About::None; newest.map_or(0, |newest| newest + 1)];
     for (place, package) in list.iter().enumerate() {
         for fact in &package.facts {
             let Some(about) = about.get_mut(*fact) else { continue };

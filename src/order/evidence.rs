@@ -207,9 +207,8 @@ impl Then<'_> {
 fn work_of(line: &Line<'_>) -> Work {
     let wanted = line.live();
     let shipped = line.effective.get(Counter::SHIPPED);
-    let at = Stage::COUNTED.map(|(_, counter)| match wanted.is_positive() {
-        true => line.effective.get(counter).min(wanted),
-        false => shipped,
+    let at = Stage::COUNTED.map(|(_, counter)| {
+        if wanted.is_positive() { line.effective.get(counter).min(wanted) } else { shipped }
     });
     (at, wanted)
 }

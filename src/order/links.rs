@@ -4,7 +4,7 @@
 use super::facts::Facts;
 use super::policy::Policy;
 use crate::event::{Event, Fact, RecordedEvent, path};
-use crate::proto::OrderRelationKind as Relation;
+use crate::proto::{OrderRelationKind as Relation, RelatedOrder};
 
 /// Histories of events that name no known order stand under this, then the source and its number.
 pub(crate) const UNRESOLVED_PREFIX: &str = "unresolved/";
@@ -60,6 +60,36 @@ pub(crate) fn links(own: &[RecordedEvent]) -> Vec<Link> {
         }
     }
     links
+}
+
+/// What an order, given with its own events, says about another one, as that one sees it.
+pub(crate) fn said_about(
+    correlation_id: &str,
+    (other, events): (&str, &[RecordedEvent]),
+) -> Vec<RelatedOrder> {
+    if other == correlation_id {
+        return Vec::new();
+    }
+    let about = links(events).into_iter().filter(|link| link.target == correlation_id);
+    about
+        .map(|link| RelatedOrder {
+            relation: inverse(link.relation).into(),
+            correlation_id: other.to_owned(),
+            offset: link.offset,
+        })
+        .collect()
+}
+
+fn inverse(relation: Relation) -> Relation {
+    match relation {
+        Relation::Unspecified => Relation::Unspecified,
+        Relation::LinkedHistory => Relation::LinkedTo,
+        Relation::LinkedTo => Relation::LinkedHistory,
+        Relation::SplitInto => Relation::SplitFrom,
+        Relation::SplitFrom => Relation::SplitInto,
+        Relation::MergedInto => Relation::MergedFrom,
+        Relation::MergedFrom => Relation::MergedInto,
+    }
 }
 
 /// The orders that a fact names, and how.

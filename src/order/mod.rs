@@ -48,7 +48,7 @@ mod words;
 
 pub(crate) use diff::differences;
 pub(crate) use effects::effects;
-pub(crate) use links::{UNRESOLVED_PREFIX, link_targets, links};
+pub(crate) use links::{UNRESOLVED_PREFIX, link_targets, links, said_about};
 pub use policy::{Policy, WarehousePolicy};
 pub(crate) use status::OrderStatus;
 pub(crate) use words::{Dimension, Word};

@@ -44,9 +44,9 @@ pub(crate) fn carry<'a>(
 ) {
     let mut proven: Vec<(Counter, Carried)> = Vec::new();
     if !packages.list.is_empty() {
-        let lives = lives_of(facts, packages, shipping);
+        let became = lives_of(facts, packages, shipping);
         let mut carried = Vec::new();
-        for (package, life) in packages.list.iter().zip(&lives) {
+        for (package, life) in packages.list.iter().zip(&became) {
             let told = Told::of(facts, package);
             if !told.collected {
                 post(&mut proven, Counter::COLLECTED, (&life.collected, &package.contents));
@@ -57,7 +57,7 @@ pub(crate) fn carry<'a>(
             turns(&mut carried, (&life.carried, &package.contents));
         }
         for load in packages.loads.iter().chain(&load_of_nameless(lines, packages)) {
-            let delivered = all_delivered(load, &lives);
+            let delivered = all_delivered(load, &became);
             post(&mut proven, Counter::DELIVERED, (&delivered, &load.goods));
         }
         lines.carry(carried);
@@ -95,9 +95,9 @@ fn lives_of(facts: &Facts<'_>, packages: &Packages<'_>, shipping: &Shipping) -> 
     let lives = packages.list.iter().enumerate().map(|(place, package)| {
         let mut life = Life::default();
         for index in &package.facts {
-            let moved = moves.next_if(|(of, moved)| *of == place && moved.fact == *index);
+            let its = moves.next_if(|(of, one)| *of == place && one.fact == *index);
             if let Some(fact) = facts.get(*index) {
-                life.hear((*index, fact), moved.map(|(_, moved)| *moved));
+                life.hear((*index, fact), its.map(|(_, one)| *one));
             }
         }
         life

@@ -299,13 +299,10 @@ impl<'a> Postings<'a> {
         let name_of = |fact: &Fact<'a>| carton_of(fact, &FactLine::default());
         let last: HashMap<&str, FactIndex> =
             events.iter().map(|(index, fact)| (name_of(fact), *index)).collect();
-        let packed: HashSet<&str> = match events {
-            [] => HashSet::new(),
-            _ => {
-                let packed = self.list.iter().filter(|one| one.counter == Counter::PACKED);
-                packed.map(|one| one.carton).filter(|carton| !carton.is_empty()).collect()
-            }
-        };
+        let packed = self.list.iter().filter(|one| one.counter == Counter::PACKED);
+        let packed = packed.map(|one| one.carton).filter(|carton| !carton.is_empty());
+        let packed: HashSet<&str> =
+            if events.is_empty() { HashSet::new() } else { packed.collect() };
         for (index, fact) in events {
             let name = name_of(fact);
             let is_last = last.get(name) == Some(index);

@@ -122,7 +122,7 @@ fn shown_line(
     if word < released {
         deal.extend(&offsets.agreed);
     }
-    let work = under(&offsets.fulfillment, &index);
+    let done = under(&offsets.fulfillment, &index);
     let mut shown = proto::OrderLine {
         line_id: line.name.line_id.to_owned(),
         parent_line_id: line.name.parent_line_id.to_owned(),
@@ -133,7 +133,7 @@ fn shown_line(
         demand_inferred: !line.demand_is_known(),
         open_quantity: line.open.to_string(),
         commercial: range(&folded.commercial.lines, Dimension::Commercial, rising(deal)),
-        fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, work),
+        fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, done),
         ..proto::OrderLine::default()
     };
     for counter in Counter::all() {

@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-use super::{History, Policy, fold};
+use super::{History, Policy, fold, said_about};
 use crate::event::{Event, RecordedEvent, order_to_json};
 use crate::limits::Limits;
 use crate::proto::{self, Order};
-use crate::view::said_about;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -129,7 +128,7 @@ fn strip(json: &mut serde_json::Value, events: &[RecordedEvent]) {
             for (key, value) in object.iter_mut() {
                 match (&**key, &mut *value) {
                     ("offset" | "target_offset" | "counted_offset", value) => {
-                        *value = name(value).into()
+                        *value = name(value).into();
                     }
                     ("offsets", value) => {
                         let mut names: Vec<String> =

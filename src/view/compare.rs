@@ -9,14 +9,14 @@ use redb::{ReadTransaction, TableDefinition};
 use super::changes::{Keys, SourceRow, StatusRow, carried_of, status_of};
 use super::failure::Failure;
 use super::key::{numbered, texts, word_prefix};
-use super::linked::{histories_of, said_about, targets_of};
+use super::linked::{histories_of, targets_of};
 use super::row::decode_row;
 use super::snapshot::Snapshot;
 use super::tables::{BY_UPDATE, BY_WORD, COUNTS, FACETS, LINKS, REFERENCES, SOURCES};
 use super::{ViewError, Views};
 use crate::event::RecordedEvent;
 use crate::num::u64_from;
-use crate::order::{Derived, Dimension, History, OrderStatus, derive};
+use crate::order::{Derived, Dimension, History, OrderStatus, derive, said_about};
 
 /// What all orders together have to leave in the tables.
 #[derive(Debug, Default)]

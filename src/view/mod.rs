@@ -44,7 +44,7 @@ use cache::Cache;
 pub(crate) use compare::Tally;
 use failure::guarded;
 pub(crate) use indexer::{Indexer, Passes};
-pub(crate) use linked::{histories_of, said_about, targets_of};
+pub(crate) use linked::{histories_of, targets_of};
 use pass::Pass;
 use snapshot::Snapshot;
 pub(crate) use tables::Checkpoint;

@@ -10,7 +10,7 @@ use super::cache::Cache;
 use super::changes::{Changes, OrderRows, SourceRow};
 use super::failure::{Failure, guarded};
 use super::key::{numbered, texts};
-use super::linked::{histories_of, said_about, targets_of};
+use super::linked::{histories_of, targets_of};
 use super::snapshot::Snapshot;
 use super::tables::{Checkpoint, OrderRow, Tables};
 use super::tail::{Generation, TailOrder};
@@ -19,7 +19,7 @@ use super::{ViewError, first_offset};
 use crate::event::RecordedEvent;
 use crate::log::{Hash, LogReader, Point, order_hash};
 use crate::num::{u64_from, usize_from};
-use crate::order::{History, Policy, UNRESOLVED_PREFIX, derive};
+use crate::order::{History, Policy, UNRESOLVED_PREFIX, derive, said_about};
 
 /// Bytes of the log that are read at once.
 const READ_LEN: usize = 1024 * 1024;
