@@ -93,6 +93,19 @@ fn moved<'l, 'a>(lines: &'l Lines<'a>, counter: Counter) -> impl Iterator<Item =
     postings.filter(move |one| one.counter == counter && lines.counts(one))
 }
 
+impl Package<'_> {
+    /// Whether a carton was packed before a fact, and all that it holds is among some goods.
+    fn fits(&self, (goods, confirmed): (&Goods, FactIndex)) -> bool {
+        let holds = |(line, quantity): &(LineIndex, Quantity)| {
+            let place = goods.binary_search_by_key(line, |(line, _)| *line);
+            let shipped = place.ok().and_then(|place| goods.get(place));
+            shipped.is_some_and(|(_, shipped)| shipped >= quantity)
+        };
+        let before = self.facts.iter().min().is_some_and(|packed| *packed <= confirmed);
+        before && self.contents.iter().all(holds)
+    }
+}
+
 impl<'a> Packages<'a> {
     /// What was packed into each.
     pub(super) fn fill_packed(&mut self, lines: &Lines<'a>) {
@@ -120,31 +133,29 @@ impl<'a> Packages<'a> {
     pub(super) fn take_cartons(&mut self, lines: &Lines<'a>, confirmed: &HashMap<&str, FactIndex>) {
         let free =
             |package: &Package<'_>| package.shipment_id.is_empty() && !package.contents.is_empty();
-        let mut cartons: Vec<usize> = Vec::new();
-        cartons.extend((0..).zip(&self.list).filter(|(_, one)| free(one)).map(|(place, _)| place));
+        let cartons = (0..).zip(&self.list).filter(|(_, one)| free(one));
+        let mut cartons: Vec<Option<usize>> = cartons.map(|(place, _)| Some(place)).collect();
         if cartons.is_empty() {
             return;
         }
+        // So many of the first were taken.
+        let mut taken = 0;
         for (shipment_id, mut goods) in shipped(lines) {
             let Some(confirmed) = confirmed.get(shipment_id) else { continue };
-            cartons.retain(|place| {
-                let Some(carton) = self.list.get_mut(*place).filter(|_| !goods.is_empty()) else {
-                    return true;
-                };
-                let before = carton.facts.iter().min().is_some_and(|packed| packed <= confirmed);
-                let holds = |(line, quantity): &(LineIndex, Quantity)| {
-                    let place = goods.binary_search_by_key(line, |(line, _)| *line);
-                    place.is_ok_and(|place| {
-                        goods.get(place).is_some_and(|(_, shipped)| shipped >= quantity)
-                    })
-                };
-                if !before || !carton.contents.iter().all(holds) {
-                    return true;
+            let confirmed = *confirmed;
+            for free in cartons.iter_mut().skip(taken) {
+                if goods.is_empty() {
+                    break;
                 }
+                let carton = free.and_then(|place| self.list.get_mut(place));
+                let Some(carton) = carton.filter(|one| one.fits((&goods, confirmed))) else {
+                    continue;
+                };
                 goods = without(&goods, carton.contents.iter().copied());
                 carton.shipment_id = shipment_id;
-                false
-            });
+                *free = None;
+            }
+            taken += cartons.iter().skip(taken).take_while(|free| free.is_none()).count();
         }
     }
 
@@ -158,6 +169,7 @@ impl<'a> Packages<'a> {
             }
         }
         self.sum_contents();
+        self.by_fact = about;
         let mut by_shipment: HashMap<&str, Vec<usize>> = HashMap::new();
         for (place, package) in self.list.iter().enumerate() {
             by_shipment.entry(package.shipment_id).or_default().push(place);

@@ -186,13 +186,17 @@ impl<'w, 'a> Walk<'w, 'a> {
             self.found.commercial.push(of_order);
         }
         let furthest = self.furthest;
-        let lifted = self.then.iter_mut().enumerate().filter(|(line, then)| match mark.line {
-            Some(named) => named == *line && then.stage() < stage,
-            None => furthest < stage && then.stage() == furthest,
-        });
-        for (line, then) in lifted {
-            then.lift = stage;
-            self.found.fulfillment.push(Moved { line: Some(line), fact: mark.fact });
+        let lines = match mark.line {
+            Some(line) => line..line + 1,
+            None if stage > furthest => 0..self.then.len(),
+            None => 0..0,
+        };
+        for line in lines {
+            let Some(then) = self.then.get_mut(line) else { continue };
+            if then.stage() < stage && (mark.line.is_some() || then.stage() == furthest) {
+                then.lift = stage;
+                self.found.fulfillment.push(Moved { line: Some(line), fact: mark.fact });
+            }
         }
         self.furthest = furthest.max(stage);
     }

@@ -1,6 +1,7 @@
 //! Exceptions: what sources raised, and what follows from facts and is over when the facts say so.
 //! Does not know holds.
 
+use super::contents::About;
 use super::counter::Counter;
 use super::evidence::Evidence;
 use super::facts::{FactIndex, Facts};
@@ -293,7 +294,11 @@ fn follow<'a>(
     if let Some(severity) = consequence.severity {
         exception.severity = severity;
     }
-    let package = packages.list.iter().find(|package| package.facts.contains(&index));
+    let package = match packages.by_fact.get(index) {
+        Some(About::One(place)) => packages.list.get(*place),
+        Some(About::Several) => packages.list.iter().find(|one| one.facts.contains(&index)),
+        Some(About::None) | None => None,
+    };
     if consequence.of_package {
         exception.scope = "package";
         exception.package_id =
@@ -307,12 +312,11 @@ fn follow<'a>(
     let ends = |(later, other): &(FactIndex, &Fact<'a>)| {
         let of_package =
             !consequence.of_package || package.is_none_or(|package| package.facts.contains(later));
-        *later > index
-            && consequence.ended_by.contains(&other.type_name())
+        consequence.ended_by.contains(&other.type_name())
             && of_package
             && (request.is_empty() || other.text(path::MESSAGE_ID) == request)
     };
-    let ended = facts.counting().find(ends).map(|(later, _)| later);
+    let ended = facts.later(index).find(ends).map(|(later, _)| later);
     // What was taken back need not be shipped again where nothing is wanted any more.
     let unwanted = fact.type_name() == "shipment.reversed"
         && !lines.list.is_empty()

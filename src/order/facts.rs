@@ -76,6 +76,12 @@ impl<'a> Facts<'a> {
         facts.filter(|(_, standing)| **standing == Standing::Counts).map(|(fact, _)| fact)
     }
 
+    /// The facts that count and come after one, earliest first.
+    pub(crate) fn later(&self, than: FactIndex) -> impl Iterator<Item = (FactIndex, &Fact<'a>)> {
+        let facts = self.all.iter().enumerate().zip(&self.standings).skip(than + 1);
+        facts.filter(|(_, standing)| **standing == Standing::Counts).map(|(fact, _)| fact)
+    }
+
     /// All that sources meant to tell, counted or not: everything but tests.
     pub(crate) fn meant(&self) -> impl Iterator<Item = (FactIndex, &Fact<'a>)> {
         let facts = self.all.iter().enumerate().zip(&self.standings);

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::contents::{Goods, Load};
+use super::contents::{About, Goods, Load};
 use super::facts::{FactIndex, Facts};
 use super::lines::Lines;
 use crate::event::{Fact, Group, path};
@@ -64,6 +64,8 @@ pub(crate) struct Packages<'a> {
     pub(crate) list: Vec<Package<'a>>,
     /// What shipments hold beside the contents of packages that are known.
     pub(crate) loads: Vec<Load>,
+    /// By fact: the package that it is about.
+    pub(crate) by_fact: Vec<About>,
     /// Tracking numbers with several uses, and the facts that tell them apart.
     pub(crate) shared_numbers: Vec<(&'a str, Vec<FactIndex>)>,
 }
@@ -213,24 +215,27 @@ impl<'a> Finder<'a> {
 
     /// Gives each sighting of a number that is in use twice the use that it is about.
     fn tell_numbers_apart(&mut self, facts: &Facts<'a>) {
-        let mut numbers: Vec<&'a str> =
-            self.sightings.iter().map(|sighting| sighting.tracking_number).collect();
+        let numbered = self.sightings.iter().enumerate();
+        let numbered = numbered.filter(|(_, one)| !one.tracking_number.is_empty());
+        let mut numbers: Vec<(&'a str, usize)> =
+            numbered.map(|(place, one)| (one.tracking_number, place)).collect();
         numbers.sort_unstable();
-        numbers.dedup();
-        for number in numbers.into_iter().filter(|number| !number.is_empty()) {
-            let mut uses = self.uses(number, |sighting| sighting.tracking_unique_id);
+        for same in numbers.chunk_by(|(one, _), (other, _)| one == other) {
+            let its = || same.iter().filter_map(|(_, place)| self.sightings.get(*place));
+            let mut uses = uses(its(), |sighting| sighting.tracking_unique_id);
             if uses.is_empty() {
-                uses = self.uses(number, |sighting| sighting.shipment_id);
+                uses = self::uses(its(), |sighting| sighting.shipment_id);
                 if uses.len() < 2 {
                     continue;
                 }
             }
-            if uses.len() > 1 {
+            if let (Some((number, _)), true) = (same.first(), uses.len() > 1) {
                 let facts = uses.iter().map(|(_, fact)| *fact).collect();
                 self.shared_numbers.push((number, facts));
             }
-            for sighting in &mut self.sightings {
-                if sighting.tracking_number != number || !sighting.tracking_unique_id.is_empty() {
+            for (_, place) in same {
+                let Some(sighting) = self.sightings.get_mut(*place) else { continue };
+                if !sighting.tracking_unique_id.is_empty() {
                     continue;
                 }
                 let at = facts.at_ns(sighting.fact);
@@ -240,22 +245,6 @@ impl<'a> Finder<'a> {
                 sighting.tracking_unique_id = its.map_or("", |(id, _)| *id);
             }
         }
-    }
-
-    /// The uses of a number by what tells them apart, with the first fact of each.
-    fn uses(
-        &self,
-        number: &str,
-        told_by: impl Fn(&Sighting<'a>) -> &'a str,
-    ) -> Vec<(&'a str, FactIndex)> {
-        let mut uses: Vec<(&str, FactIndex)> = Vec::new();
-        for sighting in self.sightings.iter().filter(|one| one.tracking_number == number) {
-            let id = told_by(sighting);
-            if !id.is_empty() && !uses.iter().any(|(known, _)| *known == id) {
-                uses.push((id, sighting.fact));
-            }
-        }
-        uses
     }
 
     /// Joins names that were given together, and gives each fact to its packages.
@@ -296,12 +285,27 @@ impl<'a> Finder<'a> {
             }
         }
         let shared = packages.shared_numbers.iter().map(|(number, _)| *number);
-        let shared: Vec<&str> = shared.collect();
+        let shared: HashSet<&str> = shared.collect();
         for package in &mut packages.list {
             package.shares_number = shared.contains(&package.tracking_number);
         }
         packages
     }
+}
+
+/// The uses of a number by what tells them apart, with the first fact of each.
+fn uses<'s, 'a: 's>(
+    sightings: impl Iterator<Item = &'s Sighting<'a>>,
+    told_by: impl Fn(&Sighting<'a>) -> &'a str,
+) -> Vec<(&'a str, FactIndex)> {
+    let mut uses: Vec<(&str, FactIndex)> = Vec::new();
+    for sighting in sightings {
+        let id = told_by(sighting);
+        if !id.is_empty() && !uses.iter().any(|(known, _)| *known == id) {
+            uses.push((id, sighting.fact));
+        }
+    }
+    uses
 }
 
 impl<'a> Packages<'a> {

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::contents::{Goods, Load, packages_by_fact};
+use super::contents::{Goods, Load};
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::lines::Lines;
@@ -226,7 +226,7 @@ fn leave_out_told(
 
 /// Statements about packages whose contents are known are counted by these.
 fn forget_lifts(lines: &mut Lines<'_>, packages: &Packages<'_>) {
-    let mut is_known = vec![None; packages_by_fact(&packages.list).len()];
+    let mut is_known = vec![None; packages.by_fact.len()];
     let mut in_loads = vec![false; packages.list.len()];
     for place in packages.loads.iter().flat_map(|load| &load.packages) {
         if let Some(known) = in_loads.get_mut(*place) {

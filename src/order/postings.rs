@@ -81,6 +81,8 @@ pub(crate) struct Postings<'a> {
     /// Reversals that found nothing to take back.
     pub(crate) void_reversals: Vec<(FactIndex, Counter)>,
     numbers: Names<'a>,
+    /// Places of the lifts that hold, by stage.
+    lifts: [Vec<usize>; Stage::COUNT],
 }
 
 impl<'a> Postings<'a> {
@@ -162,6 +164,11 @@ impl<'a> Postings<'a> {
     }
 
     fn mark(&mut self, fact: FactIndex, (line, reach): (Option<LineIndex>, Reach), thing: &'a str) {
+        if let Reach::Lift(stage) = reach
+            && let Some(lifts) = self.lifts.get_mut(stage.place())
+        {
+            lifts.push(self.marks.len());
+        }
         self.marks.push(Mark { fact, line, reach, thing, undone: false });
     }
 
@@ -243,30 +250,36 @@ impl<'a> Postings<'a> {
 
     /// Takes back what was said without quantities; whether there was anything.
     fn undo_lifts(&mut self, (counter, thing): (Counter, &str), lines: &[LineIndex]) -> bool {
-        let stage = Stage::of(counter);
-        let early = counter == Counter::RELEASED;
+        // A release that is taken back takes its acknowledgement and waves along.
+        let early = if counter == Counter::RELEASED { Stage::WAVED.place() + 1 } else { 0 };
+        let stage = Stage::of(counter).map(Stage::place).filter(|place| *place >= early);
         let mut any = false;
-        for mark in &mut self.marks {
-            let same = match mark.reach {
-                Reach::Whole(_) => false,
-                // A release that is taken back takes its acknowledgement and waves along.
-                Reach::Lift(to) => Some(to) == stage || (early && to <= Stage::WAVED),
-            };
-            let named = thing.is_empty() || mark.thing.is_empty() || mark.thing == thing;
-            let of_lines = lines.is_empty() || mark.line.is_some_and(|line| lines.contains(&line));
-            if same && named && of_lines && !mark.undone {
-                mark.undone = true;
-                any = true;
-            }
+        for place in (0..early).chain(stage) {
+            any |= self.undo(place, |mark| {
+                let named = thing.is_empty() || mark.thing.is_empty() || mark.thing == thing;
+                let of_line = |line| lines.contains(&line);
+                named && (lines.is_empty() || mark.line.is_some_and(of_line))
+            });
         }
         any
     }
 
     fn undo_lift(&mut self, stage: Stage, thing: &str) {
-        for mark in &mut self.marks {
-            let named = thing.is_empty() || mark.thing == thing;
-            mark.undone |= mark.reach == Reach::Lift(stage) && named;
-        }
+        self.undo(stage.place(), |mark| thing.is_empty() || mark.thing == thing);
+    }
+
+    /// Takes back lifts to the stage at a place; whether there were any.
+    fn undo(&mut self, place: usize, is_meant: impl Fn(&Mark<'a>) -> bool) -> bool {
+        let Some(lifts) = self.lifts.get_mut(place) else { return false };
+        let before = lifts.len();
+        lifts.retain(|place| match self.marks.get_mut(*place) {
+            Some(mark) if is_meant(mark) => {
+                mark.undone = true;
+                false
+            }
+            Some(_) | None => true,
+        });
+        lifts.len() < before
     }
 
     fn substitute(&mut self, index: FactIndex, fact: &Fact<'a>) {

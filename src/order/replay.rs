@@ -25,7 +25,35 @@ struct Replay<'r, 'a> {
 }
 
 /// What stands for each thing.
-type Balance<'a> = HashMap<&'a str, Vec<Posting<'a>>>;
+#[derive(Debug, Default)]
+struct Balance<'a> {
+    standing: HashMap<&'a str, Standing<'a>>,
+    /// Some of it is for a thing that has a name.
+    is_named: bool,
+}
+
+/// What a withdrawal could take back.
+#[derive(Debug, Default)]
+struct Standing<'a> {
+    postings: Vec<Posting<'a>>,
+    /// Places of marks.
+    marks: Vec<usize>,
+}
+
+impl<'a> Balance<'a> {
+    fn of(&mut self, thing: &'a str) -> &mut Standing<'a> {
+        self.is_named |= !thing.is_empty();
+        self.standing.entry(thing).or_default()
+    }
+
+    /// What stands for a thing, or for all; where no thing has a name, for any.
+    fn about(&mut self, thing: &str) -> Vec<&mut Standing<'a>> {
+        if thing.is_empty() || !self.is_named {
+            return self.standing.values_mut().collect();
+        }
+        self.standing.get_mut(thing).into_iter().collect()
+    }
+}
 
 /// Whether anything was said without quantities that has to be brought to them.
 pub(super) fn is_needed(postings: &Postings<'_>) -> bool {
@@ -49,7 +77,7 @@ pub(super) fn replay<'a>(
     lines: &mut [Line<'a>],
     wanted: Option<&[Quantity]>,
 ) {
-    let of_withdrawals = postings.withdrawals.iter().map(|one| (one.counter, HashMap::new()));
+    let of_withdrawals = postings.withdrawals.iter().map(|one| (one.counter, Balance::default()));
     let mut balances: Vec<(Counter, Balance<'a>)> = of_withdrawals.collect();
     balances.sort_unstable_by_key(|(counter, _)| *counter);
     balances.dedup_by_key(|(counter, _)| *counter);
@@ -105,12 +133,16 @@ impl<'a> Replay<'_, 'a> {
                 *told |= posting.quantity.is_positive();
             }
         }
-        if let Some((_, balance)) =
-            self.balances.iter_mut().find(|(counter, _)| *counter == posting.counter)
-        {
-            balance.entry(posting.thing).or_default().push(posting);
+        if let Some(balance) = self.balance(posting.counter) {
+            balance.of(posting.thing).postings.push(posting);
         }
         self.filled.push(posting);
+    }
+
+    /// Of a counter from which anything is taken back.
+    fn balance(&mut self, counter: Counter) -> Option<&mut Balance<'a>> {
+        let found = self.balances.iter_mut().find(|(its, _)| *its == counter);
+        found.map(|(_, balance)| balance)
     }
 
     fn told(&self, counter: Counter) -> bool {
@@ -120,8 +152,11 @@ impl<'a> Replay<'_, 'a> {
     /// Posts what a statement about all of a line, or of the order, comes to.
     fn fill(&mut self, place: usize) {
         let Some(mark) = self.postings.marks.get(place).copied() else { return };
-        // What was delivered is known when the packages are.
         let Reach::Whole(counter) = mark.reach else { return };
+        if let Some(balance) = self.balance(counter) {
+            balance.of(mark.thing).marks.push(place);
+        }
+        // What was delivered is known when the packages are.
         if counter == Counter::DELIVERED {
             return;
         }
@@ -182,24 +217,24 @@ impl<'a> Replay<'_, 'a> {
     /// Takes back what stands for a thing.
     fn withdraw(&mut self, withdrawal: &Withdrawal<'a>) {
         let Withdrawal { fact, counter, thing, .. } = *withdrawal;
+        let of_line = |line| withdrawal.lines.is_empty() || withdrawal.lines.contains(&line);
         let its = self.balances.iter_mut().find(|(its, _)| *its == counter);
         let Some((_, balance)) = its else { return };
-        let named = balance.keys().any(|thing| !thing.is_empty());
-        let about = |its: &str| thing.is_empty() || its == thing || !named;
         let mut taken: Vec<Posting<'a>> = Vec::new();
-        for (_, standing) in balance.iter_mut().filter(|(its, _)| about(its)) {
-            taken.extend(standing.extract_if(.., |one| {
-                withdrawal.lines.is_empty() || withdrawal.lines.contains(&one.line)
-            }));
+        let mut found = withdrawal.found;
+        for standing in balance.about(thing) {
+            taken.extend(standing.postings.extract_if(.., |one| of_line(one.line)));
+            standing.marks.retain(|place| {
+                let mark = self.postings.marks.get_mut(*place);
+                let all = withdrawal.lines.is_empty();
+                let its = mark.filter(|mark| all || mark.line.is_some_and(of_line));
+                its.is_none_or(|mark| {
+                    (mark.undone, found) = (true, true);
+                    false
+                })
+            });
         }
-        let mut found = withdrawal.found || !taken.is_empty();
-        for mark in self.postings.marks.iter_mut().take_while(|mark| mark.fact < fact) {
-            let of_line = withdrawal.lines.is_empty()
-                || mark.line.is_some_and(|line| withdrawal.lines.contains(&line));
-            if mark.reach == Reach::Whole(counter) && about(mark.thing) && of_line && !mark.undone {
-                (mark.undone, found) = (true, true);
-            }
-        }
+        found |= !taken.is_empty();
         let kind = |one: &Posting<'a>| (one.line, one.thing, one.carton, one.unit);
         taken.sort_unstable_by_key(kind);
         for same in taken.chunk_by(|one, other| kind(one) == kind(other)) {

@@ -1,5 +1,8 @@
 //! Rules about packages and shipments. Does not know quantities of the order.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::{Case, Findings, time_text};
 use crate::event::{Fact, path};
 use crate::order::facts::FactIndex;
@@ -57,29 +60,26 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
 
 /// R22: the same goods under the same number, told twice with other ids.
 fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
-    let shipments: Vec<(FactIndex, &Fact<'_>)> = case
-        .folded
-        .facts
-        .counting()
-        .filter(|(_, fact)| fact.type_name() == "shipment.confirmed" && fact.has_lines())
-        .collect();
-    for (place, (index, fact)) in shipments.iter().enumerate() {
+    let shipments = case.folded.facts.counting();
+    let shipments =
+        shipments.filter(|(_, fact)| fact.type_name() == "shipment.confirmed" && fact.has_lines());
+    let mut known: HashMap<_, (FactIndex, &Fact<'_>)> = HashMap::new();
+    for (index, fact) in shipments {
         let names = names_of(fact);
         if names.is_empty() {
             continue;
         }
-        let same = shipments
-            .iter()
-            .take(place)
-            .find(|(_, other)| names_of(other) == names && contents_of(other) == contents_of(fact));
-        if let Some((before, other)) = same {
-            let what = format!(
-                "{} and {} confirm the same goods under {}",
-                shipment_text(other),
-                shipment_text(fact),
-                names.join(", ")
-            );
-            findings.note("R22", what, vec![*before, *index]);
+        let text = names.join(", ");
+        match known.entry((names, contents_of(fact))) {
+            Entry::Vacant(entry) => {
+                entry.insert((index, fact));
+            }
+            Entry::Occupied(entry) => {
+                let (before, other) = *entry.get();
+                let (one, second) = (shipment_text(other), shipment_text(fact));
+                let what = format!("{one} and {second} confirm the same goods under {text}");
+                findings.note("R22", what, vec![before, index]);
+            }
         }
     }
 }
