@@ -8,9 +8,9 @@ use super::{AsOf, Ledger};
 use crate::event::RecordedEvent;
 use crate::log::order_hash;
 use crate::num::u64_from;
-use crate::order::{UNRESOLVED_PREFIX, link_targets};
+use crate::order::{UNRESOLVED_PREFIX, link_targets, said_about};
 use crate::proto::RelatedOrder;
-use crate::view::{histories_of, names_others, said_about, targets_of};
+use crate::view::{histories_of, names_others, targets_of};
 
 /// Events up to which an order is short: it is read in less time than another thread takes to wake.
 const SHORT_EVENTS_MAX: usize = 64;

@@ -1,10 +1,13 @@
-//! What sources say the status is, compared with the facts at that time. A claim moves nothing.
-//! Does not know quantities.
+//! What sources say the status is, compared with the facts at that time, and what they say of facts
+//! that others own. A claim moves nothing. Does not know what was counted.
 
+use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::fulfillment::Range;
+use super::moves::counter_of;
+use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::path;
+use crate::event::{Fact, path};
 use crate::proto::{Agreement, StatusDimension};
 
 /// One claim.
@@ -21,6 +24,18 @@ pub(crate) struct Claim<'a> {
     pub(crate) agreement: Agreement,
     /// What the facts said at that time.
     pub(crate) facts: &'static str,
+    /// The fact of its owner, where a fact is told with other quantities.
+    pub(crate) owner: Option<FactIndex>,
+    pub(crate) quantities: Vec<Difference<'a>>,
+}
+
+/// A quantity of which two sources tell different amounts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Difference<'a> {
+    pub(crate) line_id: &'a str,
+    pub(crate) counter: Counter,
+    pub(crate) claimed: Quantity,
+    pub(crate) counted: Quantity,
 }
 
 impl Claim<'_> {
@@ -54,6 +69,8 @@ pub(crate) fn claims_of<'a>(
             as_of_ns: fact.time_ns(path::ASSERTED_AS_OF).unwrap_or(fact.at_ns),
             agreement: Agreement::NotComparable,
             facts: "",
+            owner: None,
+            quantities: Vec::new(),
         });
     }
     for place in 0..claims.len() {
@@ -68,11 +85,13 @@ pub(crate) fn claims_of<'a>(
                 .iter()
                 .take(place)
                 .any(|other| key(other) == key(claim) && other.as_of_ns > claim.as_of_ns);
-        let (agreement, word) = match claim.dimension {
-            Some(_) if superseded => (Agreement::Superseded, ""),
-            Some(dimension) => {
+        let comparable =
+            claim.dimension.and_then(|dimension| Some((dimension, said_of(dimension, claim)?)));
+        let (agreement, word) = match comparable {
+            _ if claim.dimension.is_some() && superseded => (Agreement::Superseded, ""),
+            Some((dimension, said)) => {
                 let range = range_at(dimension, claim.as_of_ns);
-                (compare(dimension, claim, range), dimension.text(range.word))
+                (compare(dimension, said, range), dimension.text(range.word))
             }
             None => (Agreement::NotComparable, ""),
         };
@@ -80,23 +99,83 @@ pub(crate) fn claims_of<'a>(
             (claim.agreement, claim.facts) = (agreement, word);
         }
     }
+    claims.extend(retold(facts));
+    claims.sort_by_key(|claim| claim.fact);
     claims
+}
+
+/// Facts that their owners tell with other quantities.
+fn retold<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Claim<'a>> {
+    facts.retold().filter_map(|(index, owner)| {
+        let (copy, original) = (facts.get(index)?, facts.get(owner)?);
+        let quantities = differences(copy, original);
+        let claim = Claim {
+            fact: index,
+            dimension: Some(Dimension::of_group(copy.kind?.group)),
+            value: "",
+            low: "",
+            high: "",
+            code: "",
+            as_of_ns: copy.at_ns,
+            agreement: Agreement::Contradicts,
+            facts: "",
+            owner: Some(owner),
+            quantities,
+        };
+        (!claim.quantities.is_empty()).then_some(claim)
+    })
+}
+
+/// Lines of which a copy of a fact tells another quantity, where both name lines.
+fn differences<'a>(copy: &Fact<'a>, original: &Fact<'a>) -> Vec<Difference<'a>> {
+    let Some(counter) = counter_of(copy.type_name()) else { return Vec::new() };
+    let mut told: Vec<(&str, &str, bool, Quantity)> = Vec::new();
+    for (fact, is_copy) in [(copy, true), (original, false)] {
+        for line in fact.lines() {
+            let Some(quantity) = Quantity::of(line.quantity) else { return Vec::new() };
+            told.push((line.line_id, line.unit, is_copy, quantity));
+        }
+    }
+    if !copy.has_lines() || !original.has_lines() {
+        return Vec::new();
+    }
+    told.sort_by_key(|(line_id, ..)| *line_id);
+    let of_lines = told.chunk_by(|one, other| one.0 == other.0);
+    let differences = of_lines.filter_map(|of_line| {
+        let (line_id, unit, ..) = of_line.first()?;
+        let same_unit = of_line.iter().all(|(_, other, ..)| other == unit);
+        let sum_of = |copied: bool| -> Quantity {
+            let its = of_line.iter().filter(|(_, _, is_copy, _)| *is_copy == copied);
+            its.map(|(.., quantity)| *quantity).sum()
+        };
+        let (claimed, owned) = (sum_of(true), sum_of(false));
+        let differs = same_unit && claimed != owned;
+        differs.then_some(Difference { line_id, counter, claimed, counted: owned })
+    });
+    differences.collect()
+}
+
+/// What is claimed, in words of its side.
+#[derive(Clone, Copy)]
+struct Said {
+    value: Option<Word>,
+    low: Word,
+    high: Word,
+}
+
+/// `None`: the claim says nothing in words of that side.
+fn said_of(dimension: Dimension, claim: &Claim<'_>) -> Option<Said> {
+    let said = |text: &str| -> Option<Option<Word>> {
+        if text.is_empty() { Some(None) } else { dimension.word(text).map(Some) }
+    };
+    let (value, low, high) = (said(claim.value)?, said(claim.low)?, said(claim.high)?);
+    let (low, high) = (low.or(value).or(high)?, high.or(value).or(low)?);
+    Some(Said { value, low, high })
 }
 
 /// A claim agrees where it lies within what the facts say: the claimed word itself, or the stages
 /// between low and high.
-fn compare(dimension: Dimension, claim: &Claim<'_>, range: Range) -> Agreement {
-    let said = |text: &str| -> Option<Option<Word>> {
-        if text.is_empty() { Some(None) } else { dimension.word(text).map(Some) }
-    };
-    let (Some(value), Some(low), Some(high)) =
-        (said(claim.value), said(claim.low), said(claim.high))
-    else {
-        return Agreement::NotComparable;
-    };
-    let (Some(low), Some(high)) = (low.or(value).or(high), high.or(value).or(low)) else {
-        return Agreement::NotComparable;
-    };
+fn compare(dimension: Dimension, Said { value, low, high }: Said, range: Range) -> Agreement {
     let stage = |word: Word| {
         let text = dimension.text(word);
         text.strip_prefix("partially_").and_then(|stage| dimension.word(stage)).unwrap_or(word)

@@ -5,9 +5,10 @@ use super::counter::Counter;
 use super::facts::Facts;
 use super::fulfillment::Range;
 use super::lines::{Line, Lines};
-use super::postings::Reach;
+use super::moves::Reach;
 use super::stage::Stage;
 use super::words::{Dimension, Word};
+use crate::event::Fact;
 
 /// The commercial side of an order and of its lines.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl Commercial {
     pub(crate) fn of(facts: &Facts<'_>, lines: &Lines<'_>) -> Self {
         let mut said = Said::default();
         for (_, fact) in facts.counting() {
-            said.hear(fact.type_name());
+            said.hear(fact);
         }
         let base = said.base();
         let ranges: Vec<Range> = lines.list.iter().map(|line| range_of_line(line, base)).collect();
@@ -43,15 +44,16 @@ struct Said {
 }
 
 impl Said {
-    fn hear(&mut self, type_name: &str) {
-        match type_name {
+    fn hear(&mut self, fact: &Fact<'_>) {
+        match fact.type_name() {
             "order.requested" => self.requested = true,
             "order.accepted" => (self.accepted, self.rejected) = (true, false),
             "order.rejected" => self.rejected = true,
             "order.closed" => self.closed = true,
             "order.reopened" => (self.closed, self.rejected) = (false, false),
             "status.asserted" | "event.corrected" => {}
-            _ => self.entered = true,
+            // A type that nobody knows says nothing.
+            _ => self.entered |= fact.kind.is_some(),
         }
     }
 
@@ -93,7 +95,7 @@ fn range_of_line(line: &Line<'_>, base: Word) -> Range {
 }
 
 fn range_of_order(lines: &Lines<'_>, ranges: &[Range], said: &Said) -> Range {
-    let whole = |counter| lines.marks(None).any(|mark| mark.reach == Reach::Whole(counter));
+    let whole = |counter| lines.order_marks().any(|mark| mark.reach == Reach::Whole(counter));
     let gone = lines.list.iter().filter(|line| is_cancelled(line)).count();
     let wanted = || lines.list.iter().zip(ranges).filter(|(line, _)| !is_cancelled(line));
     if said.rejected {
@@ -130,7 +132,7 @@ fn range_of_order(lines: &Lines<'_>, ranges: &[Range], said: &Said) -> Range {
 
 /// What is said of the order is all there is.
 fn word_without_lines(lines: &Lines<'_>, said: &Said) -> Word {
-    let reached = lines.marks(None).map(|mark| match mark.reach {
+    let reached = lines.order_marks().map(|mark| match mark.reach {
         Reach::Whole(Counter::INVOICED) => word("invoiced"),
         Reach::Whole(counter) if Stage::of(counter).is_some() => word("released"),
         Reach::Lift(stage) if stage >= Stage::RELEASED => word("released"),

@@ -64,6 +64,11 @@ impl Counter {
         (0..).take(Self::COUNT).map(Self)
     }
 
+    /// Its place among the counters.
+    pub(crate) fn place(self) -> usize {
+        usize::from(self.0)
+    }
+
     /// The name, as of the fields of a line.
     pub(crate) fn name(self) -> &'static str {
         NAMES.get(usize::from(self.0)).copied().unwrap_or_default()

@@ -6,8 +6,8 @@ use super::History;
 use super::counter::{ByCounter, Counter};
 use super::facts::{FactIndex, Standing};
 use super::folded::Folded;
+use super::moves::Reach;
 use super::policy::Policy;
-use super::postings::Reach;
 use super::quantity::Quantity;
 use super::words::Dimension;
 use crate::event::{Fact, path};
@@ -178,7 +178,7 @@ impl Told<'_, '_> {
     fn exceptions(&mut self) {
         for exception in &self.folded.exceptions {
             let name = match exception.code {
-                super::reason::UNKNOWN => exception.exception_id.clone(),
+                "" | super::reason::UNKNOWN => exception.exception_id.clone(),
                 code => format!("{code} ({})", exception.exception_id),
             };
             self.tell(exception.raised, format!("exception {name} opened"));
@@ -190,6 +190,15 @@ impl Told<'_, '_> {
 
     fn claims(&mut self) {
         for claim in &self.folded.claims {
+            for one in &claim.quantities {
+                let line = super::rules::line_text(one.line_id);
+                let (counter, claimed) = (one.counter.name(), one.claimed);
+                let sentence = format!("{line}: claims {counter} {claimed}, not {}", one.counted);
+                self.tell(claim.fact, sentence);
+            }
+            if claim.owner.is_some() {
+                continue;
+            }
             let side = claim.dimension.map_or("the status", Dimension::name);
             let verdict = match claim.agreement {
                 Agreement::Agrees => "the facts agree".to_owned(),

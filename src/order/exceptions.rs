@@ -1,11 +1,12 @@
 //! Exceptions: what sources raised, and what follows from facts and is over when the facts say so.
 //! Does not know holds.
 
+use super::contents::About;
 use super::counter::Counter;
+use super::evidence::Evidence;
 use super::facts::{FactIndex, Facts};
 use super::lines::Lines;
 use super::packages::Packages;
-use super::quantity::Quantity;
 use super::reason::{code_of, usual_severity};
 use super::severity::Severity;
 use crate::event::{Fact, path};
@@ -38,16 +39,17 @@ pub(crate) struct Exception<'a> {
 /// The exceptions of an order, without those that rules raise.
 pub(crate) fn exceptions_of<'a>(
     facts: &Facts<'a>,
-    lines: &Lines<'a>,
+    (lines, evidence): (&Lines<'a>, &Evidence),
     packages: &Packages<'a>,
 ) -> Vec<Exception<'a>> {
     let mut found = Vec::new();
+    let settling = Settling { lines, evidence, released: releases(facts) };
     for (index, fact) in facts.counting() {
         match fact.type_name() {
             "exception.raised" => raise(&mut found, index, fact),
             "exception.updated" | "exception.resolved" => {}
-            "pick.shorted" => shorted(&mut found, (facts, lines), (index, fact)),
-            "line.backordered" => backordered(&mut found, (facts, lines), (index, fact)),
+            "pick.shorted" => settling.shorted(&mut found, (index, fact)),
+            "line.backordered" => settling.backordered(&mut found, (index, fact)),
             _ => follow(&mut found, (facts, lines, packages), (index, fact)),
         }
     }
@@ -139,88 +141,77 @@ fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
     }
 }
 
-/// The last fact before the end that posted any of some counters of a line.
-fn last_posting(lines: &Lines<'_>, line: usize, counters: &[Counter]) -> Option<FactIndex> {
-    let postings = lines.postings.list.iter();
-    let of_line = postings.filter(|one| one.line == line && counters.contains(&one.counter));
-    of_line.map(|posting| posting.fact).max()
-}
-
-/// Counters whose postings settle what lacks.
-const SETTLING: [Counter; 9] = [
-    Counter::PICKED,
-    Counter::PACKED,
-    Counter::SHIPPED,
-    Counter::GI_POSTED,
-    Counter::CANCELLED,
-    Counter::SUBSTITUTED_OUT,
-    Counter::SPLIT_OUT,
-    Counter::SHORT_CLOSED,
-    Counter::BACKORDERED,
-];
-
-/// Whether nothing of a line lacks any more: it was picked, cancelled, replaced or given up.
-fn is_settled(lines: &Lines<'_>, line: usize) -> bool {
-    lines.list.get(line).is_none_or(|line| line.effective.get(Counter::PICKED) >= line.live())
-}
-
-fn shorted<'a>(
-    found: &mut Vec<Exception<'a>>,
-    (facts, lines): (&Facts<'a>, &Lines<'a>),
-    (index, fact): (FactIndex, &Fact<'a>),
-) {
-    for said in fact.lines() {
-        let Some(line) = lines.list.iter().position(|line| line.name.line_id == said.line_id)
-        else {
-            continue;
-        };
-        // A backorder that was released after the short takes its place.
-        let released = facts.counting().find(|(later, other)| {
-            *later > index
-                && other.type_name() == "backorder.released"
-                && (!other.has_lines() || other.lines().any(|one| one.line_id == said.line_id))
-        });
-        let by = released.map(|(later, _)| later);
-        let settled = is_settled(lines, line);
-        let mut exception = made_of(index, fact, "INV.SHORT");
-        exception.exception_id = format!("pick.shorted/{}/{}", said.line_id, fact.event_id);
-        exception.line_ids = vec![said.line_id];
-        said.quantity.clone_into(&mut exception.quantity);
-        exception.scope = "line";
-        if settled || by.is_some() {
-            let by = by.or_else(|| last_posting(lines, line, &SETTLING).filter(|by| *by != index));
-            exception.resolve(by);
+/// The releases of backorders; a line that has none stands for all.
+fn releases<'a>(facts: &Facts<'a>) -> Vec<(FactIndex, Option<&'a str>)> {
+    let mut releases = Vec::new();
+    for (index, fact) in facts.counting().filter(|(_, one)| one.type_name() == "backorder.released")
+    {
+        if !fact.has_lines() {
+            releases.push((index, None));
         }
-        found.push(exception);
+        releases.extend(fact.lines().map(|line| (index, Some(line.line_id))));
     }
+    releases
 }
 
-fn backordered<'a>(
-    found: &mut Vec<Exception<'a>>,
-    (_, lines): (&Facts<'a>, &Lines<'a>),
-    (index, fact): (FactIndex, &Fact<'a>),
-) {
-    for said in fact.lines() {
-        let Some(line) = lines.list.iter().position(|line| line.name.line_id == said.line_id)
-        else {
-            continue;
-        };
-        let new_line = fact.text(path::BACKORDER_NEW_LINE_ID);
-        let found_line = lines.list.iter().position(|line| line.name.line_id == new_line);
-        let heir = found_line.filter(|_| !new_line.is_empty()).unwrap_or(line);
-        let backordered =
-            lines.list.get(line).map_or(Quantity::ZERO, |line| line.sum(Counter::BACKORDERED));
-        let mut exception = made_of(index, fact, "INV.OOS");
-        exception.exception_id = format!("line.backordered/{}/{}", said.line_id, fact.event_id);
-        exception.line_ids = vec![said.line_id];
-        said.quantity.clone_into(&mut exception.quantity);
-        exception.severity = exception.severity.min(Severity::Warning);
-        let elsewhere = !fact.text(path::BACKORDER_NEW_ORDER).is_empty();
-        if !backordered.is_positive() || is_settled(lines, heir) || elsewhere {
-            let by = last_posting(lines, heir, &SETTLING).filter(|by| *by != index);
-            exception.resolve(by);
+/// By what a line that lacks something is settled.
+struct Settling<'s, 'a> {
+    lines: &'s Lines<'a>,
+    evidence: &'s Evidence,
+    released: Vec<(FactIndex, Option<&'a str>)>,
+}
+
+impl<'a> Settling<'_, 'a> {
+    fn shorted(&self, found: &mut Vec<Exception<'a>>, (index, fact): (FactIndex, &Fact<'a>)) {
+        for said in fact.lines() {
+            let Some(line) = self.lines.postings.find(said.line_id) else { continue };
+            // A backorder that was released after the short takes its place.
+            let released = self.released.iter().find(|(later, line_id)| {
+                *later > index && line_id.is_none_or(|line_id| line_id == said.line_id)
+            });
+            let released = released.map(|(later, _)| *later);
+            let settled = self.evidence.settled(line).map(|by| by.max(index));
+            let mut exception = made_of(index, fact, "INV.SHORT");
+            exception.exception_id = format!("pick.shorted/{}/{}", said.line_id, fact.event_id);
+            exception.line_ids = vec![said.line_id];
+            said.quantity.clone_into(&mut exception.quantity);
+            exception.scope = "line";
+            if let Some(by) = settled.into_iter().chain(released).min() {
+                exception.resolve(Some(by));
+            } else if self.is_settled(line) {
+                exception.resolve(None);
+            }
+            found.push(exception);
         }
-        found.push(exception);
+    }
+
+    fn backordered(&self, found: &mut Vec<Exception<'a>>, (index, fact): (FactIndex, &Fact<'a>)) {
+        let new_line = self.lines.postings.find(fact.text(path::BACKORDER_NEW_LINE_ID));
+        let elsewhere = !fact.text(path::BACKORDER_NEW_ORDER).is_empty();
+        for said in fact.lines() {
+            let Some(line) = self.lines.postings.find(said.line_id) else { continue };
+            let heir = new_line.unwrap_or(line);
+            let mut exception = made_of(index, fact, "INV.OOS");
+            exception.exception_id = format!("line.backordered/{}/{}", said.line_id, fact.event_id);
+            exception.line_ids = vec![said.line_id];
+            said.quantity.clone_into(&mut exception.quantity);
+            exception.severity = exception.severity.min(Severity::Warning);
+            let settled = self.evidence.settled(heir).map(|by| by.max(index));
+            let over = self.evidence.backorder_over(line).map(|by| by.max(index));
+            let moved = elsewhere.then_some(index);
+            if let Some(by) = settled.into_iter().chain(over).chain(moved).min() {
+                exception.resolve(Some(by));
+            } else if self.is_settled(heir) {
+                exception.resolve(None);
+            }
+            found.push(exception);
+        }
+    }
+
+    /// Whether nothing of a line lacks any more: it was picked, cancelled, replaced or given up.
+    fn is_settled(&self, line: usize) -> bool {
+        let line = self.lines.list.get(line);
+        line.is_none_or(|line| line.effective.get(Counter::PICKED) >= line.live())
     }
 }
 
@@ -266,11 +257,6 @@ fn consequence(fact: &Fact<'_>) -> Option<Consequence> {
         "payment.declined" => {
             of("FIN.PAYMENT", &["payment.approved", "payment.settled", "order.cancelled"], false)
         }
-        "order.cancel_rejected" => of(
-            "ORD.CANCEL_TOO_LATE",
-            &["order.cancelled", "shipment.confirmed", "shipment.delivered", "order.closed"],
-            false,
-        ),
         "interface.failed" if fact.flag(path::DEAD_LETTER) == Some(true) => {
             of("INT.TIMEOUT", &["interface.sent", "interface.acknowledged"], false)
         }
@@ -308,35 +294,51 @@ fn follow<'a>(
     if let Some(severity) = consequence.severity {
         exception.severity = severity;
     }
-    let package = packages.list.iter().find(|package| package.facts.contains(&index));
+    let package = match packages.by_fact.get(index) {
+        Some(About::One(place)) => packages.list.get(*place),
+        Some(About::Several) => packages.list.iter().find(|one| one.facts.contains(&index)),
+        Some(About::None) | None => None,
+    };
     if consequence.of_package {
         exception.scope = "package";
         exception.package_id =
             package.map(super::packages::Package::package_id).unwrap_or_default();
     }
+    let is_shipment = fact.has(path::SHIPMENT_ID) && !fact.text(path::SHIPMENT_ID).is_empty();
+    if is_shipment && exception.line_ids.is_empty() && exception.scope == "order" {
+        exception.scope = "shipment";
+    }
     let request = fact.text(path::MESSAGE_ID);
     let ends = |(later, other): &(FactIndex, &Fact<'a>)| {
         let of_package =
             !consequence.of_package || package.is_none_or(|package| package.facts.contains(later));
-        *later > index
-            && consequence.ended_by.contains(&other.type_name())
+        consequence.ended_by.contains(&other.type_name())
             && of_package
             && (request.is_empty() || other.text(path::MESSAGE_ID) == request)
     };
-    let ended = facts.counting().find(ends).map(|(later, _)| later);
+    let ended = facts.later(index).find(ends).map(|(later, _)| later);
     // What was taken back need not be shipped again where nothing is wanted any more.
     let unwanted = fact.type_name() == "shipment.reversed"
         && !lines.list.is_empty()
         && lines.list.iter().all(|line| !line.open.is_positive());
+    let given_up = || {
+        let postings = lines.postings.list.iter().rev();
+        let mut given_up = postings.filter(|posting| GIVING_UP.contains(&posting.counter));
+        given_up.next().map_or(index, |posting| posting.fact.max(index))
+    };
     if ended.is_some() || unwanted {
-        exception.resolve(ended);
+        exception.resolve(ended.or_else(|| Some(given_up())));
     }
     found.push(exception);
 }
 
+/// Counters by which goods are not wanted any more.
+const GIVING_UP: [Counter; 4] =
+    [Counter::CANCELLED, Counter::SHORT_CLOSED, Counter::SUBSTITUTED_OUT, Counter::SPLIT_OUT];
+
 impl Exception<'_> {
-    fn resolve(&mut self, by: Option<FactIndex>) {
+    pub(super) fn resolve(&mut self, by: Option<FactIndex>) {
         (self.open, self.resolved) = (false, by);
-        self.facts.extend(by);
+        self.facts.extend(by.filter(|by| !self.facts.contains(by)));
     }
 }

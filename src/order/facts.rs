@@ -28,13 +28,24 @@ pub(crate) enum Standing {
     Repeated(FactIndex),
 }
 
+/// Why the time of a fact is not plausible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It is earlier than anything can have been.
+    Early { earliest_ns: i64 },
+    /// It is earlier than the order.
+    BeforeOrder { created_ns: i64 },
+    /// It is later than the time at which it was recorded.
+    Future { recorded_ns: i64 },
+}
+
 /// All facts by the time they occurred.
 #[derive(Debug)]
 pub(crate) struct Facts<'a> {
     pub(crate) all: Vec<Fact<'a>>,
     standings: Vec<Standing>,
-    /// Whether the time of each is plausible.
-    plausible: Vec<bool>,
+    /// What is wrong with the time of each.
+    doubts: Vec<Option<Doubt>>,
     pub(crate) corrections: Vec<proto::Correction>,
     /// Pairs of events with one identity and different content.
     pub(crate) conflicts: Vec<(FactIndex, FactIndex)>,
@@ -49,9 +60,9 @@ impl<'a> Facts<'a> {
             _ => Standing::Test,
         });
         let standings = standings.collect();
-        let plausible = vec![true; all.len()];
+        let doubts = vec![None; all.len()];
         let mut facts =
-            Self { all, standings, plausible, corrections: Vec::new(), conflicts: Vec::new() };
+            Self { all, standings, doubts, corrections: Vec::new(), conflicts: Vec::new() };
         facts.leave_out_repetitions();
         facts.correct();
         facts.leave_out_retellings();
@@ -63,6 +74,18 @@ impl<'a> Facts<'a> {
     pub(crate) fn counting(&self) -> impl DoubleEndedIterator<Item = (FactIndex, &Fact<'a>)> {
         let facts = self.all.iter().enumerate().zip(&self.standings);
         facts.filter(|(_, standing)| **standing == Standing::Counts).map(|(fact, _)| fact)
+    }
+
+    /// The facts that count and come after one, earliest first.
+    pub(crate) fn later(&self, than: FactIndex) -> impl Iterator<Item = (FactIndex, &Fact<'a>)> {
+        let facts = self.all.iter().enumerate().zip(&self.standings).skip(than + 1);
+        facts.filter(|(_, standing)| **standing == Standing::Counts).map(|(fact, _)| fact)
+    }
+
+    /// All that sources meant to tell, counted or not: everything but tests.
+    pub(crate) fn meant(&self) -> impl Iterator<Item = (FactIndex, &Fact<'a>)> {
+        let facts = self.all.iter().enumerate().zip(&self.standings);
+        facts.filter(|(_, standing)| **standing != Standing::Test).map(|(fact, _)| fact)
     }
 
     pub(crate) fn get(&self, index: FactIndex) -> Option<&Fact<'a>> {
@@ -83,12 +106,38 @@ impl<'a> Facts<'a> {
     }
 
     pub(crate) fn is_plausible(&self, index: FactIndex) -> bool {
-        self.plausible.get(index).copied().unwrap_or(true)
+        self.doubt(index).is_none()
+    }
+
+    /// Why the time of a fact is not plausible.
+    pub(crate) fn doubt(&self, index: FactIndex) -> Option<Doubt> {
+        self.doubts.get(index).copied().flatten()
     }
 
     /// Facts that count and whose time is not plausible.
     pub(crate) fn implausible(&self) -> impl Iterator<Item = (FactIndex, &Fact<'a>)> {
         self.counting().filter(|(index, _)| !self.is_plausible(*index))
+    }
+
+    /// Facts that do not count because their owners tell them, with the owner's fact.
+    pub(crate) fn retold(&self) -> impl Iterator<Item = (FactIndex, FactIndex)> {
+        self.standings.iter().enumerate().filter_map(|(index, standing)| match standing {
+            Standing::ToldBy(owner) => Some((index, *owner)),
+            Standing::Counts | Standing::Test | Standing::Corrected(_) | Standing::Repeated(_) => {
+                None
+            }
+        })
+    }
+
+    /// The end of the interval in which a fact may have occurred.
+    pub(crate) fn until_ns(&self, index: FactIndex) -> i64 {
+        let until = |fact: &Fact<'_>| fact.at_ns.saturating_add(precision_ns(fact.precision));
+        self.get(index).map_or(0, until)
+    }
+
+    /// Whether a fact occurred before another one for certain, as exact as its time is.
+    pub(crate) fn is_before(&self, one: FactIndex, other: FactIndex) -> bool {
+        self.at_ns(one) < self.at_ns(other) && self.until_ns(one) <= self.at_ns(other)
     }
 
     fn set(&mut self, index: FactIndex, standing: Standing) {
@@ -200,15 +249,21 @@ impl<'a> Facts<'a> {
             .find(|(_, fact)| fact.type_name() == "order.created" && fact.at_ns >= earliest);
         let created = created.map(|(_, fact)| fact.at_ns);
         let judged = self.all.iter().map(|fact| {
-            let recorded_at = crate::time::signed(fact.recorded.recorded_at_ns);
+            let recorded_ns = crate::time::signed(fact.recorded.recorded_at_ns);
             let until = fact.at_ns.saturating_add(precision_ns(fact.precision));
-            let before_order = fact.type_name() != "order.requested"
-                && created.is_some_and(|created| until.saturating_add(skew) < created);
-            fact.at_ns <= recorded_at.saturating_add(skew)
-                && fact.at_ns >= earliest
-                && !before_order
+            let created_ns = created.filter(|created| until.saturating_add(skew) < *created);
+            match created_ns {
+                _ if fact.at_ns > recorded_ns.saturating_add(skew) => {
+                    Some(Doubt::Future { recorded_ns })
+                }
+                _ if fact.at_ns < earliest => Some(Doubt::Early { earliest_ns: earliest }),
+                Some(created_ns) if fact.type_name() != "order.requested" => {
+                    Some(Doubt::BeforeOrder { created_ns })
+                }
+                _ => None,
+            }
         });
-        self.plausible = judged.collect();
+        self.doubts = judged.collect();
     }
 }
 

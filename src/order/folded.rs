@@ -1,10 +1,10 @@
 //! The fold itself: from a history to all that is known of an order, part by part.
 //! Does not know how it is shown.
 
-use super::History;
 use super::claims::{Claim, claims_of};
 use super::commercial::Commercial;
-use super::exceptions::{Exception, LEDGER, exceptions_of};
+use super::evidence::Evidence;
+use super::exceptions::{Exception, exceptions_of};
 use super::facts::{FactIndex, Facts};
 use super::fulfillment::{Fulfillment, Range};
 use super::holds::{Hold, holds_of};
@@ -15,9 +15,10 @@ use super::returns::{Return, range_of, returns_of};
 use super::rules::{Case, Finding, findings};
 use super::severity::Severity;
 use super::shipment::Shipping;
+use super::violations::violations_of;
 use super::words::{Dimension, Word};
-use crate::event::{Group, path};
-use crate::proto::{self, AnomalyClass};
+use super::{History, parcels};
+use crate::proto;
 
 /// All that is known of an order.
 pub(crate) struct Folded<'a> {
@@ -34,6 +35,7 @@ pub(crate) struct Folded<'a> {
     pub(crate) returns: Vec<Return<'a>>,
     pub(crate) claims: Vec<Claim<'a>>,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) evidence: Evidence,
 }
 
 impl<'a> Folded<'a> {
@@ -43,7 +45,8 @@ impl<'a> Folded<'a> {
             folded.range_at(history, policy, (dimension, at_ns))
         });
         folded.findings = findings(&Case { folded: &folded, policy });
-        folded.raise_violations();
+        let violations = violations_of((&folded.facts, &folded.lines), &folded.findings);
+        folded.exceptions.extend(violations);
         folded
     }
 
@@ -51,17 +54,20 @@ impl<'a> Folded<'a> {
     fn of_facts(history: &History<'a>, policy: &Policy) -> Self {
         let facts = Facts::of(history.events, policy);
         let mut lines = Lines::of(&facts);
+        let packages = Packages::of(&facts, &lines);
+        let mut shipping = Shipping::of((&facts, &lines), &packages, policy);
+        parcels::carry(&facts, &mut lines, (&packages, &shipping));
         let fulfillment = Fulfillment::of(&lines);
         lines.ship_lifted(&fulfillment.lines);
-        let packages = Packages::of(&facts, &lines);
-        let shipping = Shipping::of((&facts, &lines), &packages, policy);
+        shipping.judge(&lines, &packages);
+        let evidence = Evidence::of(&facts, &lines);
         Self {
             correlation_id: history.correlation_id,
             incoming: history.incoming,
             fulfillment,
             commercial: Commercial::of(&facts, &lines),
             holds: holds_of(&facts),
-            exceptions: exceptions_of(&facts, &lines, &packages),
+            exceptions: exceptions_of(&facts, (&lines, &evidence), &packages),
             returns: returns_of(&facts),
             claims: Vec::new(),
             findings: Vec::new(),
@@ -69,6 +75,7 @@ impl<'a> Folded<'a> {
             lines,
             packages,
             shipping,
+            evidence,
         }
     }
 
@@ -117,51 +124,6 @@ impl<'a> Folded<'a> {
         self.open_holds().map(|_| Severity::Error).chain(exceptions)
     }
 
-    /// A violation of the rules is an exception until a source resolves it by the rule's name, or
-    /// its cause is taken back.
-    fn raise_violations(&mut self) {
-        let violations =
-            self.findings.iter().filter(|finding| finding.rule.class == AnomalyClass::Violation);
-        let mut raised: Vec<Exception<'a>> = Vec::new();
-        for finding in violations {
-            let Some(last) = finding.facts.iter().copied().max() else { continue };
-            if let Some(known) = raised.iter_mut().find(|one| one.cause == finding.rule.name) {
-                known.raised = known.raised.max(last);
-                known.facts.extend(&finding.facts);
-                continue;
-            }
-            raised.push(Exception {
-                exception_id: finding.rule.id.to_owned(),
-                source: LEDGER,
-                cause: finding.rule.name,
-                code: super::reason::UNKNOWN,
-                severity: Severity::Error,
-                scope: "order",
-                line_ids: Vec::new(),
-                quantity: String::new(),
-                package_id: String::new(),
-                raised: last,
-                resolved: None,
-                open: true,
-                facts: finding.facts.clone(),
-            });
-        }
-        for exception in &mut raised {
-            let resolved = self.facts.counting().filter(|(_, fact)| {
-                fact.type_name() == "exception.resolved"
-                    && fact.text(path::EXCEPTION_ID) == exception.exception_id
-                    && fact.at_ns >= self.facts.at_ns(exception.raised)
-            });
-            if let Some((index, _)) = { resolved }.next_back() {
-                (exception.open, exception.resolved) = (false, Some(index));
-                exception.facts.push(index);
-            }
-            exception.facts.sort_unstable();
-            exception.facts.dedup();
-        }
-        self.exceptions.extend(raised);
-    }
-
     /// The facts behind one side, earliest first.
     pub(crate) fn behind(&self, dimension: Dimension) -> Vec<FactIndex> {
         let mut facts: Vec<FactIndex> = match dimension {
@@ -172,59 +134,24 @@ impl<'a> Folded<'a> {
                 holds.chain(exceptions).copied().collect()
             }
             Dimension::Return => self.returns.iter().flat_map(|one| &one.facts).copied().collect(),
-            Dimension::Commercial | Dimension::Fulfillment | Dimension::Shipment => self
-                .facts
-                .counting()
-                .filter(|(_, fact)| {
-                    fact.kind.is_some_and(|kind| moves(dimension, kind.name, kind.group))
-                })
-                .map(|(index, _)| index)
-                .collect(),
+            Dimension::Commercial => self.evidence.commercial.iter().map(|one| one.fact).collect(),
+            Dimension::Fulfillment => {
+                self.evidence.fulfillment.iter().map(|one| one.fact).collect()
+            }
+            Dimension::Shipment => {
+                self.shipping.moves.iter().map(|(_, moved)| moved.fact).collect()
+            }
         };
         facts.sort_unstable();
         facts.dedup();
         facts
     }
 
-    /// When the newest fact that moved one side occurred, of those whose time is plausible.
+    /// When the newest fact that moved one side occurred, of those whose time is plausible. A time
+    /// that is not exact stands for all of its interval.
     pub(crate) fn since_ns(&self, behind: &[FactIndex]) -> Option<i64> {
-        let plausible = behind.iter().rev().find(|index| self.facts.is_plausible(**index));
-        plausible.map(|index| self.facts.at_ns(*index))
-    }
-}
-
-/// Whether facts of a type can move one of the first three sides.
-fn moves(dimension: Dimension, type_name: &str, group: Group) -> bool {
-    let commercial = group == Group::Commercial
-        && !type_name.starts_with("payment.")
-        && !matches!(type_name, "refund.posted" | "order.promised" | "order.changed");
-    let wanted = matches!(
-        type_name,
-        "order.created"
-            | "order.line_added"
-            | "order.line_changed"
-            | "order.line_cancelled"
-            | "order.cancelled"
-            | "order.reopened"
-    );
-    let released = matches!(
-        type_name,
-        "order.released" | "order.release_reversed" | "warehouse.rejected" | "line.short_closed"
-    );
-    let work = group == Group::Fulfillment
-        && !matches!(type_name, "order.release_requested" | "quality.checked" | "wave.assigned");
-    let handed_over = matches!(
-        type_name,
-        "carrier.picked_up" | "shipment.delivered" | "delivery.received" | "dispatch.proofed"
-    );
-    match dimension {
-        Dimension::Commercial => commercial || released,
-        Dimension::Fulfillment => work || wanted || handed_over,
-        Dimension::Shipment => {
-            (group == Group::Shipment
-                && !matches!(type_name, "shipment.cost_posted" | "eta.updated"))
-                || matches!(type_name, "shipment.confirmed" | "shipment.reversed")
-        }
-        Dimension::Exception | Dimension::Return => false,
+        let plausible = behind.iter().filter(|index| self.facts.is_plausible(**index));
+        let newest = plausible.max_by_key(|index| self.facts.until_ns(**index));
+        newest.map(|index| self.facts.at_ns(*index))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::counter::Counter;
 use super::lines::{Line, Lines};
-use super::postings::{LineIndex, Reach};
+use super::moves::Reach;
 use super::quantity::Quantity;
 use super::stage::Stage;
 use super::words::{Dimension, Word};
@@ -46,8 +46,9 @@ impl Range {
 
 impl Fulfillment {
     pub(crate) fn of(lines: &Lines<'_>) -> Self {
-        let mut spreads: Vec<Spread> =
-            lines.list.iter().enumerate().map(|(index, line)| spread(lines, index, line)).collect();
+        let lifts = lifts_by_line(lines);
+        let with_lifts = lines.list.iter().zip(lifts);
+        let mut spreads: Vec<Spread> = with_lifts.map(|(line, lift)| spread(line, lift)).collect();
         lift_order(&mut spreads, lines);
         let with_lines = lines.list.iter().zip(&spreads);
         let ranges = with_lines.map(|(line, spread)| range_of_line(line, *spread)).collect();
@@ -55,14 +56,22 @@ impl Fulfillment {
     }
 }
 
-fn spread(lines: &Lines<'_>, index: LineIndex, line: &Line<'_>) -> Spread {
+/// The furthest stage that is said of each line, without quantities.
+fn lifts_by_line(lines: &Lines<'_>) -> Vec<Option<Stage>> {
+    let mut lifts = vec![None; lines.list.len()];
+    for mark in lines.postings.marks.iter().filter(|mark| !mark.undone) {
+        if let (Some(line), Reach::Lift(stage)) = (mark.line, mark.reach)
+            && let Some(lift) = lifts.get_mut(line)
+        {
+            *lift = (*lift).max(Some(stage));
+        }
+    }
+    lifts
+}
+
+fn spread(line: &Line<'_>, lift: Option<Stage>) -> Spread {
     let wanted = line.live();
     let shipped = line.effective.get(Counter::SHIPPED);
-    let lift = lines.marks(Some(index)).filter_map(|mark| match mark.reach {
-        Reach::Lift(stage) => Some(stage),
-        Reach::Whole(_) => None,
-    });
-    let lift = lift.max();
     if !wanted.is_positive() {
         let closed = line.sum(Counter::SHORT_CLOSED).is_positive();
         let gone = line.ordered.is_positive() || line.posted.get(Counter::CANCELLED);
@@ -115,7 +124,7 @@ impl Spread {
 
 /// The furthest stage that is said of the order as a whole, without quantities.
 fn order_lift(lines: &Lines<'_>) -> Option<Stage> {
-    let lifts = lines.marks(None).filter_map(|mark| match mark.reach {
+    let lifts = lines.order_marks().filter_map(|mark| match mark.reach {
         Reach::Lift(stage) => Some(stage),
         Reach::Whole(counter) => Stage::of(counter),
     });
@@ -125,7 +134,7 @@ fn order_lift(lines: &Lines<'_>) -> Option<Stage> {
 /// What is said of the order as a whole is about the lines that had come furthest, and only as long
 /// as no quantity stands there.
 fn lift_order(spreads: &mut [Spread], lines: &Lines<'_>) {
-    let lifts = lines.marks(None).filter_map(|mark| match mark.reach {
+    let lifts = lines.order_marks().filter_map(|mark| match mark.reach {
         Reach::Lift(stage) => Some(stage),
         Reach::Whole(_) => None,
     });
@@ -183,7 +192,7 @@ fn range_of_order(lines: &Lines<'_>, spreads: &[Spread]) -> Range {
     if spreads.contains(&Spread::ShortClosed) {
         return named("short_closed");
     }
-    let cancelled = lines.marks(None).any(|mark| mark.reach == Reach::Whole(Counter::CANCELLED));
+    let cancelled = lines.order_marks().any(|mark| mark.reach == Reach::Whole(Counter::CANCELLED));
     if spreads.contains(&Spread::Cancelled) || cancelled {
         return named("cancelled");
     }

@@ -53,7 +53,11 @@ pub(crate) fn holds_of<'a>(facts: &Facts<'a>) -> Vec<Hold<'a>> {
     }
     for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "hold.released") {
         if fact.flag(path::HOLD_ALL) == Some(true) {
-            for hold in holds.iter_mut().filter(|hold| !hold.placed.is_empty()) {
+            // A release of all says nothing of what was placed later.
+            let placed = |hold: &&mut Hold<'_>| {
+                hold.placed.iter().any(|placed| facts.at_ns(*placed) <= fact.at_ns)
+            };
+            for hold in holds.iter_mut().filter(placed) {
                 hold.released.push(index);
             }
             continue;
@@ -73,10 +77,6 @@ pub(crate) fn holds_of<'a>(facts: &Facts<'a>) -> Vec<Hold<'a>> {
             let (placed, released) = (Vec::new(), vec![index]);
             holds.push(Hold { hold_id, source: fact.source, placed, released });
         }
-    }
-    for hold in &mut holds {
-        // Releases of all before a placement say nothing of it.
-        hold.released.dedup();
     }
     holds
 }

@@ -2,10 +2,12 @@
 //! Does not know words.
 
 use super::counter::{ByCounter, Counter};
-use super::facts::{FactIndex, Facts};
+use super::facts::Facts;
 use super::fulfillment::Range;
-use super::postings::{LineIndex, LineName, Mark, Posting, Postings, Reach};
+use super::parcels::Carried;
+use super::postings::{LineName, Mark, Posting, Postings};
 use super::quantity::Quantity;
+use super::replay;
 use super::stage::Stage;
 
 /// One line.
@@ -17,6 +19,8 @@ pub(crate) struct Line<'a> {
     pub(crate) sums: ByCounter<Quantity>,
     /// Whether anything was posted for a counter.
     pub(crate) posted: ByCounter<bool>,
+    /// What is in packages that a carrier has been seen with.
+    pub(crate) carried: Quantity,
     /// What is proven by this stage and all later ones, of the stages that quantities stand at.
     pub(crate) effective: ByCounter<Quantity>,
     /// What was ordered, or has to be assumed.
@@ -31,46 +35,33 @@ pub(crate) struct Lines<'a> {
     pub(crate) postings: Postings<'a>,
     /// As in `postings.lines`.
     pub(crate) list: Vec<Line<'a>>,
+    /// What carriers have been seen with, earliest first.
+    pub(crate) carried: Vec<Carried>,
 }
 
 impl<'a> Lines<'a> {
     pub(crate) fn of(facts: &Facts<'a>) -> Self {
         let postings = Postings::of(facts);
-        let list = postings.lines.iter().map(|name| Line {
-            name: *name,
-            unit: "",
-            sums: ByCounter::default(),
-            posted: ByCounter::default(),
-            effective: ByCounter::default(),
-            ordered: Quantity::ZERO,
-            demand: Quantity::ZERO,
-            open: Quantity::ZERO,
-        });
-        let list = list.collect();
-        let mut lines = Self { postings, list };
+        let list = postings.lines.iter().copied().map(Line::named).collect();
+        let mut lines = Self { postings, list, carried: Vec::new() };
         lines.find_units();
-        for place in 0..lines.postings.list.len() {
-            lines.count(place);
+        if replay::is_needed(&lines.postings) {
+            lines.replay();
+        } else {
+            lines.count();
         }
         lines.resolve();
-        for counter in
-            [Counter::CANCELLED, Counter::RELEASED, Counter::DELIVERED, Counter::INVOICED]
-        {
-            lines.fill(counter);
-        }
         lines
     }
 
     /// Whether a posting is in the unit of its line.
     pub(crate) fn counts(&self, posting: &Posting<'_>) -> bool {
-        let unit = self.list.get(posting.line).map_or("", |line| line.unit);
-        posting.unit.is_empty() || posting.unit == unit
+        self.list.get(posting.line).is_none_or(|line| line.counts(posting))
     }
 
-    /// The marks that hold and are about a line alone, or about the order as a whole.
-    pub(crate) fn marks(&self, line: Option<LineIndex>) -> impl Iterator<Item = &Mark<'a>> {
-        let marks = self.postings.marks.iter();
-        marks.filter(move |mark| mark.line == line && !mark.undone)
+    /// The marks that hold and are about the order as a whole.
+    pub(crate) fn order_marks(&self) -> impl Iterator<Item = &Mark<'a>> {
+        self.postings.marks.iter().filter(|mark| mark.line.is_none() && !mark.undone)
     }
 
     /// What statements without a quantity brought to the end of fulfillment is shipped, all of it.
@@ -89,7 +80,31 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The unit in which a line was ordered, or else that of its first quantity.
+    /// What carriers have been seen with.
+    pub(crate) fn carry(&mut self, mut carried: Vec<Carried>) {
+        carried.sort_by_key(|one| one.fact);
+        for one in &carried {
+            if let Some(line) = self.list.get_mut(one.line) {
+                line.carried += one.quantity;
+            }
+        }
+        self.carried = carried;
+    }
+
+    /// Counts more postings, which packages have proven.
+    pub(crate) fn post(&mut self, proven: impl Iterator<Item = Posting<'a>>) {
+        for posting in proven {
+            if let Some(line) = self.list.get_mut(posting.line) {
+                line.count(&posting);
+            }
+            self.postings.list.push(posting);
+        }
+        self.postings.sort();
+        self.resolve();
+    }
+
+    /// The unit in which a line was ordered, or else that of its first quantity, or else that of
+    /// the line that it came from.
     fn find_units(&mut self) {
         for ordered in [true, false] {
             for posting in &self.postings.list {
@@ -102,101 +117,86 @@ impl<'a> Lines<'a> {
                 }
             }
         }
+        for index in 0..self.list.len() {
+            let Some(line) = self.list.get(index) else { continue };
+            if line.unit.is_empty() && !line.name.parent_line_id.is_empty() {
+                let parent = self.postings.find(line.name.parent_line_id);
+                let unit = parent.and_then(|parent| self.list.get(parent)).map(|line| line.unit);
+                if let (Some(line), Some(unit)) = (self.list.get_mut(index), unit) {
+                    line.unit = unit;
+                }
+            }
+        }
     }
 
-    fn count(&mut self, place: usize) {
-        let Some(posting) = self.postings.list.get(place).copied() else { return };
-        if !self.counts(&posting) {
-            return;
+    fn count(&mut self) {
+        for posting in &self.postings.list {
+            if let Some(line) = self.list.get_mut(posting.line)
+                && line.counts(posting)
+            {
+                line.count(posting);
+            }
         }
-        let Some(line) = self.list.get_mut(posting.line) else { return };
-        if let Some(sum) = line.sums.slot(posting.counter) {
-            *sum += posting.quantity;
+    }
+
+    /// Brings what was said without quantities to them. Where what was ordered has to be
+    /// concluded from what happened, that is found first.
+    fn replay(&mut self) {
+        let mut wanted = Vec::new();
+        if replay::needs_wanted(&self.postings) {
+            let mut told = self.postings.clone();
+            let mut list = self.list.clone();
+            replay::replay(&mut told, &mut list, None);
+            list.iter_mut().for_each(Line::resolve);
+            wanted = list.iter().map(|line| line.ordered).collect();
         }
-        if let Some(posted) = line.posted.slot(posting.counter) {
-            *posted = true;
-        }
+        replay::replay(&mut self.postings, &mut self.list, Some(&wanted));
     }
 
     fn resolve(&mut self) {
         self.list.iter_mut().for_each(Line::resolve);
     }
+}
 
-    /// Turns statements about all of it into postings of what was not posted yet.
-    fn fill(&mut self, counter: Counter) {
-        let whole = |mark: &&Mark<'a>| mark.reach == Reach::Whole(counter) && !mark.undone;
-        let marks: Vec<Mark<'a>> = self.postings.marks.iter().filter(whole).copied().collect();
-        for mark in &marks {
-            for index in 0..self.list.len() {
-                if mark.line.is_some_and(|line| line != index) {
-                    continue;
-                }
-                let quantity = self.rest(index, mark.fact, counter);
-                if quantity.is_positive() {
-                    self.postings.fill(mark.fact, (index, counter), quantity);
-                    self.count(self.postings.list.len() - 1);
-                }
-            }
-            self.resolve();
+impl<'a> Line<'a> {
+    pub(crate) fn named(name: LineName<'a>) -> Self {
+        Self {
+            name,
+            unit: "",
+            sums: ByCounter::default(),
+            posted: ByCounter::default(),
+            carried: Quantity::ZERO,
+            effective: ByCounter::default(),
+            ordered: Quantity::ZERO,
+            demand: Quantity::ZERO,
+            open: Quantity::ZERO,
         }
-    }
-
-    /// How much a statement about all of a line still has to post.
-    fn rest(&self, index: LineIndex, by: FactIndex, counter: Counter) -> Quantity {
-        let Some(line) = self.list.get(index) else { return Quantity::ZERO };
-        match counter {
-            Counter::CANCELLED => {
-                let shipped = [Counter::SHIPPED, Counter::GI_POSTED, Counter::COLLECTED];
-                let shipped = shipped.iter().chain(&[Counter::DELIVERED]);
-                let shipped = shipped.map(|counter| self.posted_before(index, by, *counter).0);
-                let gone = shipped.max().unwrap_or_default()
-                    + line.sums.get(Counter::SUBSTITUTED_OUT)
-                    + line.sums.get(Counter::SPLIT_OUT)
-                    + line.sums.get(Counter::SHORT_CLOSED);
-                (line.ordered - gone - self.posted_before(index, by, counter).0).or_zero()
-            }
-            Counter::DELIVERED => {
-                let shipped = line.effective.get(Counter::SHIPPED);
-                let all = if shipped.is_positive() { shipped } else { line.demand };
-                (all - line.sums.get(counter)).or_zero()
-            }
-            _ => {
-                // What was ordered afterwards was not meant, unless all of it was.
-                let (before, any) = self.posted_before(index, by, Counter::ORDERED);
-                let known = self.list.iter().any(|line| line.posted.get(Counter::ORDERED));
-                let all_after = !self
-                    .postings
-                    .list
-                    .iter()
-                    .any(|posting| posting.counter == Counter::ORDERED && posting.fact < by);
-                let meant = match (any, known && !all_after) {
-                    (true, _) => before.min(line.demand),
-                    (false, true) => Quantity::ZERO,
-                    (false, false) => line.demand,
-                };
-                (meant - line.sums.get(counter)).or_zero()
-            }
-        }
-    }
-
-    /// What was posted by facts before one, and whether anything was.
-    fn posted_before(&self, line: LineIndex, by: FactIndex, counter: Counter) -> (Quantity, bool) {
-        let before = self.postings.list.iter().filter(|posting| {
-            posting.line == line
-                && posting.counter == counter
-                && posting.fact < by
-                && self.counts(posting)
-        });
-        before.fold((Quantity::ZERO, false), |(sum, _), posting| (sum + posting.quantity, true))
     }
 }
 
 impl Line<'_> {
-    fn resolve(&mut self) {
+    /// Whether a posting is in the unit of this line.
+    pub(crate) fn counts(&self, posting: &Posting<'_>) -> bool {
+        posting.unit.is_empty() || posting.unit == self.unit
+    }
+
+    /// Counts a posting, which is in the unit of this line.
+    pub(crate) fn count(&mut self, posting: &Posting<'_>) {
+        if let Some(sum) = self.sums.slot(posting.counter) {
+            *sum += posting.quantity;
+        }
+        if let Some(posted) = self.posted.slot(posting.counter) {
+            *posted = true;
+        }
+    }
+
+    /// What the sums come to.
+    pub(crate) fn resolve(&mut self) {
         let sum = |counter| self.sums.get(counter);
         let mut later = sum(Counter::DELIVERED)
             .max(sum(Counter::COLLECTED))
             .max(sum(Counter::GI_POSTED))
+            .max(self.carried)
             .or_zero();
         for (_, counter) in Stage::COUNTED {
             later = later.max(sum(counter));

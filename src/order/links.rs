@@ -1,12 +1,12 @@
 //! What events say of other orders: linked histories, splits and merges.
 //! Does not know what these orders are.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::facts::Facts;
 use super::policy::Policy;
 use crate::event::{Event, Fact, RecordedEvent, path};
-use crate::proto::OrderRelationKind as Relation;
+use crate::proto::{OrderRelationKind as Relation, RelatedOrder};
 
 /// Histories of events that name no known order stand under this, then the source and its number.
 pub(crate) const UNRESOLVED_PREFIX: &str = "unresolved/";
@@ -69,6 +69,41 @@ pub(crate) fn links(own: &[RecordedEvent]) -> Vec<Link> {
         }
     }
     links
+}
+
+/// What an order, given with its own events, says about another one, as that one sees it.
+pub(crate) fn said_about(
+    correlation_id: &str,
+    (other, events): (&str, &[RecordedEvent]),
+) -> Vec<RelatedOrder> {
+    said_by(other, events).remove(correlation_id).unwrap_or_default()
+}
+
+/// What an order, given with its own events, says about others, by what they are called.
+pub(crate) fn said_by(other: &str, events: &[RecordedEvent]) -> HashMap<String, Vec<RelatedOrder>> {
+    let mut said: HashMap<String, Vec<RelatedOrder>> = HashMap::new();
+    for link in links(events) {
+        let related = RelatedOrder {
+            relation: inverse(link.relation).into(),
+            correlation_id: other.to_owned(),
+            offset: link.offset,
+        };
+        said.entry(link.target).or_default().push(related);
+    }
+    said.remove(other);
+    said
+}
+
+fn inverse(relation: Relation) -> Relation {
+    match relation {
+        Relation::Unspecified => Relation::Unspecified,
+        Relation::LinkedHistory => Relation::LinkedTo,
+        Relation::LinkedTo => Relation::LinkedHistory,
+        Relation::SplitInto => Relation::SplitFrom,
+        Relation::SplitFrom => Relation::SplitInto,
+        Relation::MergedInto => Relation::MergedFrom,
+        Relation::MergedFrom => Relation::MergedInto,
+    }
 }
 
 /// The orders that a fact names, and how.

@@ -3,7 +3,7 @@
 
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
-use super::lines::Lines;
+use super::lines::{Line, Lines};
 use super::quantity::Quantity;
 use crate::event::EVENT_TYPES;
 use crate::proto::{Milestone, MilestoneTime, TimePrecision};
@@ -25,8 +25,13 @@ pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milesto
     let mut first: Vec<(u16, FactIndex)> = Vec::new();
     for (index, fact) in facts.counting() {
         let Some(kind) = fact.kind.filter(|kind| kind.milestone) else { continue };
-        if facts.is_plausible(index) && !first.iter().any(|(id, _)| *id == kind.id) {
-            first.push((kind.id, index));
+        match first.iter_mut().find(|(id, _)| *id == kind.id) {
+            None => first.push((kind.id, index)),
+            // Any time that is plausible is better than one that is not.
+            Some((_, known)) if facts.is_plausible(index) && !facts.is_plausible(*known) => {
+                *known = index;
+            }
+            Some(_) => {}
         }
     }
     let mut found = Vec::with_capacity(first.len());
@@ -39,7 +44,7 @@ pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milesto
         if reached.is_none() && !counter.is_some_and(implied) {
             continue;
         }
-        let completed = counter.and_then(|counter| completed_by(facts, lines, *counter));
+        let completed = counter.and_then(|counter| completed_by(lines, *counter));
         found.push(Milestone {
             name: kind.name.to_owned(),
             implied: reached.is_none(),
@@ -50,34 +55,42 @@ pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milesto
     found
 }
 
-/// The fact with which a counter had reached the demand of every line.
-fn completed_by(facts: &Facts<'_>, lines: &Lines<'_>, counter: Counter) -> Option<FactIndex> {
-    let mut missing: Vec<Quantity> = lines.list.iter().map(super::lines::Line::live).collect();
-    let mut postings: Vec<(FactIndex, usize, Quantity)> = lines
-        .postings
-        .list
-        .iter()
-        .filter(|posting| posting.counter == counter && lines.counts(posting))
-        .map(|posting| (posting.fact, posting.line, posting.quantity))
-        .collect();
-    postings.sort_unstable_by_key(|(fact, ..)| *fact);
-    let mut completed = None;
-    for (fact, line, quantity) in postings {
-        if let Some(missing) = missing.get_mut(line) {
-            *missing = *missing - quantity;
-        }
-        let reached = !missing.iter().any(|missing| missing.is_positive());
-        completed = if reached { completed.or(Some(fact)) } else { None };
+/// The fact with which a counter had reached the demand of every line, if anything is left of it.
+fn completed_by(lines: &Lines<'_>, counter: Counter) -> Option<FactIndex> {
+    let net: Quantity = lines.list.iter().map(|line| line.sum(counter)).sum();
+    if !net.is_positive() {
+        return None;
     }
-    completed.filter(|fact| facts.is_plausible(*fact))
+    // What a released line became is released with it.
+    let follows = |line: &Line<'_>| {
+        let is_heir = counter == Counter::RELEASED && !line.name.parent_line_id.is_empty();
+        is_heir && !line.posted.get(counter) && line.effective.get(counter) >= line.live()
+    };
+    let missing = lines.list.iter();
+    let missing = missing.map(|line| if follows(line) { Quantity::ZERO } else { line.live() });
+    let mut missing: Vec<Quantity> = missing.collect();
+    let mut lacking = missing.iter().filter(|missing| missing.is_positive()).count();
+    let postings = lines.postings.list.iter();
+    let mut completed = None;
+    for posting in postings.filter(|one| one.counter == counter && lines.counts(one)) {
+        if let Some(missing) = missing.get_mut(posting.line) {
+            lacking -= usize::from(missing.is_positive());
+            *missing = *missing - posting.quantity;
+            lacking += usize::from(missing.is_positive());
+        }
+        completed = if lacking == 0 { completed.or(Some(posting.fact)) } else { None };
+    }
+    completed
 }
 
 fn time_of(facts: &Facts<'_>, index: FactIndex) -> MilestoneTime {
     let Some(fact) = facts.get(index) else { return MilestoneTime::default() };
-    let precision = i32::try_from(fact.precision).ok();
+    let plausible = facts.is_plausible(index);
+    let occurred_at = fact.recorded.event.occurred_at_ns().filter(|_| plausible);
+    let precision = i32::try_from(fact.precision).ok().filter(|_| plausible);
     let precision = precision.and_then(|number| TimePrecision::try_from(number).ok());
     MilestoneTime {
-        occurred_at: fact.recorded.event.occurred_at_ns().map(timestamp),
+        occurred_at: occurred_at.map(timestamp),
         precision: precision.unwrap_or_default().into(),
         recorded_at: Some(timestamp(signed(fact.recorded.recorded_at_ns))),
         offset: fact.offset(),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 const FEW: usize = 8;
 
 /// Gives each name a number, dense from 0.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Names<'a> {
     names: Vec<&'a str>,
     numbers: HashMap<&'a str, usize>,

@@ -5,12 +5,11 @@
 //! Names that one event gives together belong to one package. A tracking number alone is no name:
 //! carriers use one twice, and tell the uses apart by an id of their own or not at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::counter::Counter;
+use super::contents::{About, Goods, Load};
 use super::facts::{FactIndex, Facts};
 use super::lines::Lines;
-use super::quantity::Quantity;
 use crate::event::{Fact, Group, path};
 
 /// A package, or a shipment or order whose packages nobody names.
@@ -24,10 +23,12 @@ pub(crate) struct Package<'a> {
     pub(crate) label_id: &'a str,
     pub(crate) carrier: &'a str,
     pub(crate) shipment_id: &'a str,
-    /// Facts about it, earliest first.
+    /// Facts about it, earliest first, by the end of the interval in which each occurred.
     pub(crate) facts: Vec<FactIndex>,
-    /// What is in it, by line.
-    pub(crate) contents: Vec<(usize, Quantity)>,
+    /// What is in it.
+    pub(crate) contents: Goods,
+    /// That is what was packed into it.
+    pub(crate) is_packed: bool,
     /// Another package has the same tracking number.
     pub(crate) shares_number: bool,
 }
@@ -61,11 +62,21 @@ struct Sighting<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Packages<'a> {
     pub(crate) list: Vec<Package<'a>>,
+    /// What shipments hold beside the contents of packages that are known.
+    pub(crate) loads: Vec<Load>,
+    /// By fact: the package that it is about.
+    pub(crate) by_fact: Vec<About>,
     /// Tracking numbers with several uses, and the facts that tell them apart.
     pub(crate) shared_numbers: Vec<(&'a str, Vec<FactIndex>)>,
 }
 
 impl Package<'_> {
+    /// Whether any event names it, and not only its shipment.
+    pub(crate) fn is_named(&self) -> bool {
+        let names = [self.tracking_number, self.sscc, self.carton_id, self.label_id];
+        names.iter().any(|name| !name.is_empty())
+    }
+
     /// What names it within its order.
     pub(crate) fn package_id(&self) -> String {
         let number = self.tracking_number;
@@ -90,28 +101,13 @@ impl<'a> Packages<'a> {
             return Self::default();
         }
         found.tell_numbers_apart(facts);
-        let mut packages = found.join(facts);
-        packages.fill(lines);
+        let (of_shipments, nameless) =
+            (std::mem::take(&mut found.of_shipments), std::mem::take(&mut found.nameless));
+        let mut packages = found.join();
+        packages.fill_packed(lines);
+        packages.give_to_all((&of_shipments, &nameless), facts, lines);
+        packages.fill_shipped(lines);
         packages
-    }
-
-    fn fill(&mut self, lines: &Lines<'a>) {
-        for posting in &lines.postings.list {
-            if posting.counter != Counter::PACKED || posting.carton.is_empty() {
-                continue;
-            }
-            let holds = |package: &&mut Package<'a>| {
-                [package.carton_id, package.sscc].contains(&posting.carton)
-            };
-            let Some(package) = self.list.iter_mut().find(holds) else { continue };
-            match package.contents.iter_mut().find(|(line, _)| *line == posting.line) {
-                Some((_, quantity)) => *quantity += posting.quantity,
-                None => package.contents.push((posting.line, posting.quantity)),
-            }
-        }
-        for package in &mut self.list {
-            package.contents.retain(|(_, quantity)| quantity.is_positive());
-        }
     }
 }
 
@@ -219,24 +215,27 @@ impl<'a> Finder<'a> {
 
     /// Gives each sighting of a number that is in use twice the use that it is about.
     fn tell_numbers_apart(&mut self, facts: &Facts<'a>) {
-        let mut numbers: Vec<&'a str> =
-            self.sightings.iter().map(|sighting| sighting.tracking_number).collect();
+        let numbered = self.sightings.iter().enumerate();
+        let numbered = numbered.filter(|(_, one)| !one.tracking_number.is_empty());
+        let mut numbers: Vec<(&'a str, usize)> =
+            numbered.map(|(place, one)| (one.tracking_number, place)).collect();
         numbers.sort_unstable();
-        numbers.dedup();
-        for number in numbers.into_iter().filter(|number| !number.is_empty()) {
-            let mut uses = self.uses(number, |sighting| sighting.tracking_unique_id);
+        for same in numbers.chunk_by(|(one, _), (other, _)| one == other) {
+            let its = || same.iter().filter_map(|(_, place)| self.sightings.get(*place));
+            let mut uses = uses(its(), |sighting| sighting.tracking_unique_id);
             if uses.is_empty() {
-                uses = self.uses(number, |sighting| sighting.shipment_id);
+                uses = self::uses(its(), |sighting| sighting.shipment_id);
                 if uses.len() < 2 {
                     continue;
                 }
             }
-            if uses.len() > 1 {
+            if let (Some((number, _)), true) = (same.first(), uses.len() > 1) {
                 let facts = uses.iter().map(|(_, fact)| *fact).collect();
                 self.shared_numbers.push((number, facts));
             }
-            for sighting in &mut self.sightings {
-                if sighting.tracking_number != number || !sighting.tracking_unique_id.is_empty() {
+            for (_, place) in same {
+                let Some(sighting) = self.sightings.get_mut(*place) else { continue };
+                if !sighting.tracking_unique_id.is_empty() {
                     continue;
                 }
                 let at = facts.at_ns(sighting.fact);
@@ -248,24 +247,8 @@ impl<'a> Finder<'a> {
         }
     }
 
-    /// The uses of a number by what tells them apart, with the first fact of each.
-    fn uses(
-        &self,
-        number: &str,
-        told_by: impl Fn(&Sighting<'a>) -> &'a str,
-    ) -> Vec<(&'a str, FactIndex)> {
-        let mut uses: Vec<(&str, FactIndex)> = Vec::new();
-        for sighting in self.sightings.iter().filter(|one| one.tracking_number == number) {
-            let id = told_by(sighting);
-            if !id.is_empty() && !uses.iter().any(|(known, _)| *known == id) {
-                uses.push((id, sighting.fact));
-            }
-        }
-        uses
-    }
-
     /// Joins names that were given together, and gives each fact to its packages.
-    fn join(self, facts: &Facts<'a>) -> Packages<'a> {
+    fn join(self) -> Packages<'a> {
         let mut names = Joined::default();
         for sighting in &self.sightings {
             let mut all = sighting.names();
@@ -286,7 +269,8 @@ impl<'a> Finder<'a> {
                 names.join(one, other);
             }
         }
-        let mut packages = Packages { list: Vec::new(), shared_numbers: self.shared_numbers };
+        let shared_numbers = self.shared_numbers;
+        let mut packages = Packages { shared_numbers, ..Packages::default() };
         let mut places: HashMap<usize, usize> = HashMap::new();
         for sighting in &self.sightings {
             let Some(name) = sighting.names().next() else { continue };
@@ -301,37 +285,64 @@ impl<'a> Finder<'a> {
             }
         }
         let shared = packages.shared_numbers.iter().map(|(number, _)| *number);
-        let shared: Vec<&str> = shared.collect();
+        let shared: HashSet<&str> = shared.collect();
         for package in &mut packages.list {
             package.shares_number = shared.contains(&package.tracking_number);
         }
-        packages.give_to_all(&self.of_shipments, &self.nameless, facts);
         packages
     }
+}
+
+/// The uses of a number by what tells them apart, with the first fact of each.
+fn uses<'s, 'a: 's>(
+    sightings: impl Iterator<Item = &'s Sighting<'a>>,
+    told_by: impl Fn(&Sighting<'a>) -> &'a str,
+) -> Vec<(&'a str, FactIndex)> {
+    let mut uses: Vec<(&str, FactIndex)> = Vec::new();
+    for sighting in sightings {
+        let id = told_by(sighting);
+        if !id.is_empty() && !uses.iter().any(|(known, _)| *known == id) {
+            uses.push((id, sighting.fact));
+        }
+    }
+    uses
 }
 
 impl<'a> Packages<'a> {
     /// Gives facts about shipments and about all packages to the packages that they concern.
     fn give_to_all(
         &mut self,
-        of_shipments: &[(FactIndex, &'a str)],
-        nameless: &[FactIndex],
+        (of_shipments, nameless): (&[(FactIndex, &'a str)], &[FactIndex]),
         facts: &Facts<'a>,
+        lines: &Lines<'a>,
     ) {
+        let mut places: HashMap<&'a str, Vec<usize>> = HashMap::new();
+        let mut confirmed: HashMap<&str, FactIndex> = HashMap::new();
+        let named: HashSet<&str> = self.list.iter().map(|package| package.shipment_id).collect();
+        for (index, shipment_id) in of_shipments {
+            let fact = facts.get(*index);
+            if fact.is_some_and(|fact| fact.type_name() == "shipment.confirmed")
+                && !named.contains(shipment_id)
+            {
+                confirmed.insert(shipment_id, *index);
+            }
+        }
+        self.take_cartons(lines, &confirmed);
+        for (place, package) in self.list.iter().enumerate() {
+            places.entry(package.shipment_id).or_default().push(place);
+        }
         for (index, shipment_id) in of_shipments {
             let carrier = facts.get(*index).map_or("", |fact| fact.text(path::SHIPMENT_CARRIER));
             let sighting = Sighting { fact: *index, shipment_id, carrier, ..Sighting::default() };
-            let mut any = false;
-            for package in &mut self.list {
-                if package.shipment_id == *shipment_id {
-                    package.see(&sighting);
-                    any = true;
-                }
+            let its = places.entry(shipment_id).or_default();
+            if its.is_empty() {
+                its.push(self.list.len());
+                self.list.push(Package::default());
             }
-            if !any {
-                let mut package = Package::default();
-                package.see(&sighting);
-                self.list.push(package);
+            for place in its {
+                if let Some(package) = self.list.get_mut(*place) {
+                    package.see(&sighting);
+                }
             }
         }
         for index in nameless {
@@ -349,7 +360,8 @@ impl<'a> Packages<'a> {
             }
         }
         for package in &mut self.list {
-            package.facts.sort_unstable();
+            // A date is not before the hours of its day.
+            package.facts.sort_unstable_by_key(|fact| (facts.until_ns(*fact), *fact));
             package.facts.dedup();
         }
     }

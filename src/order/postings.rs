@@ -2,15 +2,20 @@
 //! marks. Does not know what sums mean.
 //!
 //! Everything is a sum of postings, so that no order of arrival matters. A reversal that says how
-//! much is a posting below zero; one that says only what it takes back (a shipment, a carton, an
-//! invoice) takes back what had been posted for that until then.
+//! much is a posting below zero. What says no quantity is kept as it was said: all of something
+//! (a mark), or that something is taken back (a withdrawal).
+
+use std::collections::{HashMap, HashSet};
 
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
+use super::moves::{
+    Move, Reach, carton_of, lift_of, move_of, reach_of_line, reach_of_order, thing_of,
+};
 use super::names::Names;
 use super::quantity::Quantity;
 use super::stage::Stage;
-use crate::event::{Fact, FactLine, path};
+use crate::event::{Fact, FactLine, Group, path};
 
 /// Place of a line in [`Postings::lines`].
 pub(crate) type LineIndex = usize;
@@ -27,17 +32,6 @@ pub(crate) struct Posting<'a> {
     pub(crate) thing: &'a str,
     /// In which carton or package it is. Empty: not said.
     pub(crate) carton: &'a str,
-    /// A reversal without quantities has taken it back.
-    undone: bool,
-}
-
-/// How far a statement without a quantity brings what it is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Reach {
-    /// What had come as far as the stage before stands at this one.
-    Lift(Stage),
-    /// All of it is counted.
-    Whole(Counter),
 }
 
 /// A statement without a quantity.
@@ -47,8 +41,23 @@ pub(crate) struct Mark<'a> {
     /// `None`: all of the order.
     pub(crate) line: Option<LineIndex>,
     pub(crate) reach: Reach,
-    thing: &'a str,
+    pub(crate) thing: &'a str,
     pub(crate) undone: bool,
+}
+
+/// Takes back, without saying how much, what was posted until then.
+#[derive(Clone, Debug)]
+pub(crate) struct Withdrawal<'a> {
+    pub(crate) fact: FactIndex,
+    pub(crate) counter: Counter,
+    /// For what it was posted. Empty: for anything.
+    pub(crate) thing: &'a str,
+    /// Of these lines; empty: of all.
+    pub(crate) lines: Vec<LineIndex>,
+    /// It takes back something that was told, and nothing else.
+    pub(crate) reverses: bool,
+    /// It took back a mark.
+    pub(crate) found: bool,
 }
 
 /// What is said of a line beside quantities: the last word counts.
@@ -61,70 +70,19 @@ pub(crate) struct LineName<'a> {
 }
 
 /// All that facts move.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Postings<'a> {
     pub(crate) lines: Vec<LineName<'a>>,
     pub(crate) list: Vec<Posting<'a>>,
+    /// Earliest first.
     pub(crate) marks: Vec<Mark<'a>>,
+    /// Earliest first.
+    pub(crate) withdrawals: Vec<Withdrawal<'a>>,
     /// Reversals that found nothing to take back.
     pub(crate) void_reversals: Vec<(FactIndex, Counter)>,
     numbers: Names<'a>,
-}
-
-/// What an event of a type moves.
-#[derive(Clone, Copy, Debug)]
-enum Move {
-    Add(Counter),
-    Take(Counter),
-}
-
-fn move_of(type_name: &str) -> Option<Move> {
-    use Move::{Add, Take};
-    Some(match type_name {
-        "order.created" | "order.line_added" | "order.line_changed" => Add(Counter::ORDERED),
-        "order.line_cancelled" | "order.cancelled" => Add(Counter::CANCELLED),
-        "order.reopened" => Take(Counter::CANCELLED),
-        "order.released" => Add(Counter::RELEASED),
-        "order.release_reversed" | "warehouse.rejected" => Take(Counter::RELEASED),
-        "allocation.made" => Add(Counter::ALLOCATED),
-        "allocation.reversed" => Take(Counter::ALLOCATED),
-        "pick.task_created" => Add(Counter::TASKED),
-        "pick.confirmed" => Add(Counter::PICKED),
-        "pick.reversed" => Take(Counter::PICKED),
-        "pick.shorted" => Add(Counter::SHORT),
-        "pack.confirmed" => Add(Counter::PACKED),
-        "pack.reversed" => Take(Counter::PACKED),
-        "staged" => Add(Counter::STAGED),
-        "loaded" => Add(Counter::LOADED),
-        "shipment.confirmed" => Add(Counter::SHIPPED),
-        "shipment.reversed" => Take(Counter::SHIPPED),
-        "goods_issue.posted" => Add(Counter::GI_POSTED),
-        "goods_issue.reversed" => Take(Counter::GI_POSTED),
-        "line.backordered" => Add(Counter::BACKORDERED),
-        "backorder.released" => Take(Counter::BACKORDERED),
-        "line.short_closed" => Add(Counter::SHORT_CLOSED),
-        "carrier.picked_up" => Add(Counter::COLLECTED),
-        "shipment.delivered" | "delivery.received" => Add(Counter::DELIVERED),
-        "delivery.reversed" | "shipment.returned_to_sender" => Take(Counter::DELIVERED),
-        "return.received" => Add(Counter::RETURNED),
-        "invoice.posted" => Add(Counter::INVOICED),
-        "invoice.reversed" => Take(Counter::INVOICED),
-        "credit_memo.posted" => Add(Counter::CREDITED),
-        _ => return None,
-    })
-}
-
-/// The stage that a fact lifts to, without a counter of its own.
-fn lift_of(type_name: &str) -> Option<Stage> {
-    Some(match type_name {
-        "warehouse.acknowledged" => Stage::ACKNOWLEDGED,
-        "wave.released" => Stage::WAVED,
-        "pick.started" => Stage::PICKING,
-        "dispatch.proofed" | "transit.scanned" | "out_for_delivery" | "pickup.available" => {
-            Stage::SHIPPED
-        }
-        _ => return None,
-    })
+    /// Places of the lifts that hold, by stage.
+    lifts: [Vec<usize>; Stage::COUNT],
 }
 
 impl<'a> Postings<'a> {
@@ -146,20 +104,19 @@ impl<'a> Postings<'a> {
                 (None, None) => postings.name_lines(fact),
             }
         }
+        let told = postings.list.len();
         postings.pack_cartons(&cartons);
         postings.split_backorders(facts);
         postings.close_shorts(facts);
+        if postings.list.len() > told {
+            postings.sort();
+        }
         postings
     }
 
-    /// Posts what a statement about all of a line comes to.
-    pub(crate) fn fill(
-        &mut self,
-        fact: FactIndex,
-        place: (LineIndex, Counter),
-        quantity: Quantity,
-    ) {
-        self.post(fact, place, quantity);
+    /// By fact; what one fact posts keeps its order.
+    pub(crate) fn sort(&mut self) {
+        self.list.sort_by_key(|posting| posting.fact);
     }
 
     /// The line of an event, with what the event says of it.
@@ -181,49 +138,68 @@ impl<'a> Postings<'a> {
         number
     }
 
+    /// The place of a line that some fact has named.
+    pub(crate) fn find(&self, line_id: &str) -> Option<LineIndex> {
+        self.numbers.find(line_id)
+    }
+
+    /// Claims, and types that nobody knows, say nothing of lines.
     fn name_lines(&mut self, fact: &Fact<'a>) {
-        for said in fact.lines() {
-            self.line(&said);
+        if fact.kind.is_some_and(|kind| kind.group != Group::Meta) {
+            for said in fact.lines() {
+                self.line(&said);
+            }
         }
     }
 
-    fn post(&mut self, fact: FactIndex, (line, counter): (LineIndex, Counter), quantity: Quantity) {
-        self.list.push(Posting {
-            fact,
-            line,
-            counter,
-            quantity,
-            unit: "",
-            thing: "",
-            carton: "",
-            undone: false,
-        });
+    pub(crate) fn post(
+        &mut self,
+        fact: FactIndex,
+        (line, counter): (LineIndex, Counter),
+        quantity: Quantity,
+    ) -> Option<&mut Posting<'a>> {
+        let (unit, thing, carton) = ("", "", "");
+        self.list.push(Posting { fact, line, counter, quantity, unit, thing, carton });
+        self.list.last_mut()
     }
 
     fn mark(&mut self, fact: FactIndex, (line, reach): (Option<LineIndex>, Reach), thing: &'a str) {
+        if let Reach::Lift(stage) = reach
+            && let Some(lifts) = self.lifts.get_mut(stage.place())
+        {
+            lifts.push(self.marks.len());
+        }
         self.marks.push(Mark { fact, line, reach, thing, undone: false });
     }
 
+    /// Posts what an event says of a line, or a part of it with the sign of the event.
+    fn post_said(
+        &mut self,
+        (index, fact): (FactIndex, &Fact<'a>),
+        (line, counter): (LineIndex, Counter),
+        (said, quantity): (&FactLine<'a>, Quantity),
+    ) {
+        let carton = carton_of(fact, said);
+        let thing = match counter {
+            Counter::PACKED => carton,
+            _ => thing_of(fact, counter),
+        };
+        if let Some(posting) = self.post(index, (line, counter), quantity) {
+            (posting.unit, posting.thing, posting.carton) = (said.unit, thing, carton);
+        }
+    }
+
     fn add(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
-        let thing = thing_of(fact, counter);
         let whole = fact.text(path::CANCELLATION_SCOPE) == "order" && counter == Counter::CANCELLED;
         for said in fact.lines() {
             let line = self.line(&said);
             match Quantity::of(said.quantity) {
                 Some(quantity) if !whole => {
-                    self.post(index, (line, counter), quantity);
-                    if let Some(posting) = self.list.last_mut() {
-                        posting.unit = said.unit;
-                        posting.carton = carton_of(fact, &said);
-                        posting.thing = match counter {
-                            Counter::PACKED => posting.carton,
-                            _ => thing,
-                        };
-                    }
+                    self.post_said((index, fact), (line, counter), (&said, quantity));
                 }
                 _ => {
                     if let Some(reach) = reach_of_line(counter).filter(|_| !whole) {
-                        self.mark(index, (Some(line), reach), thing);
+                        self.mark(index, (Some(line), reach), thing_of(fact, counter));
                     }
                 }
             }
@@ -231,7 +207,7 @@ impl<'a> Postings<'a> {
         if (whole || !fact.has_lines())
             && let Some(reach) = reach_of_order(fact.type_name(), counter)
         {
-            self.mark(index, (None, reach), thing);
+            self.mark(index, (None, reach), thing_of(fact, counter));
         }
     }
 
@@ -250,86 +226,60 @@ impl<'a> Postings<'a> {
     }
 
     fn take(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
-        let mut unquantified = Vec::new();
+        let mut lines = Vec::new();
         let returned = fact.type_name() == "shipment.returned_to_sender";
         for said in fact.lines() {
             let line = self.line(&said);
             match Quantity::of(said.quantity).filter(|_| !returned) {
+                // The type says the sign.
                 Some(quantity) => {
-                    // The type says the sign.
-                    self.post(index, (line, counter), -quantity.max(-quantity));
-                    if let Some(posting) = self.list.last_mut() {
-                        posting.unit = said.unit;
-                        posting.thing = thing_of(fact, counter);
-                        posting.carton = carton_of(fact, &said);
-                    }
+                    let taken = -quantity.max(-quantity);
+                    self.post_said((index, fact), (line, counter), (&said, taken));
                 }
-                None => unquantified.push(line),
+                None => lines.push(line),
             }
         }
-        if unquantified.is_empty() && fact.has_lines() {
+        if lines.is_empty() && fact.has_lines() {
             return;
         }
-        let taken = self.undo(index, (counter, thing_of(fact, counter)), &unquantified);
-        if !taken && fact.type_name().ends_with("reversed") {
-            self.void_reversals.push((index, counter));
-        }
+        let thing = thing_of(fact, counter);
+        let found = self.undo_lifts((counter, thing), &lines);
+        let reverses = fact.type_name().ends_with("reversed");
+        self.withdrawals.push(Withdrawal { fact: index, counter, thing, lines, reverses, found });
     }
 
-    /// Takes back what was posted until now for a thing; whether there was anything.
-    fn undo(
-        &mut self,
-        index: FactIndex,
-        (counter, thing): (Counter, &'a str),
-        lines: &[LineIndex],
-    ) -> bool {
-        let of_counter = |posting: &&mut Posting<'a>| posting.counter == counter && !posting.undone;
-        let named = self.list.iter().any(|one| one.counter == counter && !one.thing.is_empty());
-        let about = |line: LineIndex, its: &str| {
-            (lines.is_empty() || lines.contains(&line))
-                && (thing.is_empty() || its == thing || !named)
-        };
-        let mut taken: Vec<(LineIndex, Quantity, &'a str)> = Vec::new();
-        for posting in self.list.iter_mut().filter(of_counter) {
-            if !about(posting.line, posting.thing) {
-                continue;
-            }
-            posting.undone = true;
-            match taken.iter_mut().find(|(line, _, _)| *line == posting.line) {
-                Some((_, quantity, _)) => *quantity += posting.quantity,
-                None => taken.push((posting.line, posting.quantity, posting.unit)),
-            }
-        }
-        let mut any = !taken.is_empty();
-        for (line, quantity, unit) in taken {
-            self.post(index, (line, counter), -quantity.or_zero());
-            if let Some(posting) = self.list.last_mut() {
-                (posting.unit, posting.undone) = (unit, true);
-            }
-        }
-        let stage = Stage::of(counter);
-        let early = counter == Counter::RELEASED;
-        for mark in &mut self.marks {
-            let same = match mark.reach {
-                Reach::Whole(of) => of == counter,
-                // A release that is taken back takes its acknowledgement and waves along.
-                Reach::Lift(to) => Some(to) == stage || (early && to <= Stage::WAVED),
-            };
-            let named = thing.is_empty() || mark.thing.is_empty() || mark.thing == thing;
-            let of_lines = lines.is_empty() || mark.line.is_some_and(|line| lines.contains(&line));
-            if same && named && of_lines && !mark.undone {
-                mark.undone = true;
-                any = true;
-            }
+    /// Takes back what was said without quantities; whether there was anything.
+    fn undo_lifts(&mut self, (counter, thing): (Counter, &str), lines: &[LineIndex]) -> bool {
+        // A release that is taken back takes its acknowledgement and waves along.
+        let early = if counter == Counter::RELEASED { Stage::WAVED.place() + 1 } else { 0 };
+        let stage = Stage::of(counter).map(Stage::place).filter(|place| *place >= early);
+        let mut any = false;
+        for place in (0..early).chain(stage) {
+            any |= self.undo(place, |mark| {
+                let named = thing.is_empty() || mark.thing.is_empty() || mark.thing == thing;
+                let of_line = |line| lines.contains(&line);
+                named && (lines.is_empty() || mark.line.is_some_and(of_line))
+            });
         }
         any
     }
 
     fn undo_lift(&mut self, stage: Stage, thing: &str) {
-        for mark in &mut self.marks {
-            let named = thing.is_empty() || mark.thing == thing;
-            mark.undone |= mark.reach == Reach::Lift(stage) && named;
-        }
+        self.undo(stage.place(), |mark| thing.is_empty() || mark.thing == thing);
+    }
+
+    /// Takes back lifts to the stage at a place; whether there were any.
+    fn undo(&mut self, place: usize, is_meant: impl Fn(&Mark<'a>) -> bool) -> bool {
+        let Some(lifts) = self.lifts.get_mut(place) else { return false };
+        let before = lifts.len();
+        lifts.retain(|place| match self.marks.get_mut(*place) {
+            Some(mark) if is_meant(mark) => {
+                mark.undone = true;
+                false
+            }
+            Some(_) | None => true,
+        });
+        lifts.len() < before
     }
 
     fn substitute(&mut self, index: FactIndex, fact: &Fact<'a>) {
@@ -359,25 +309,22 @@ impl<'a> Postings<'a> {
 
     /// A closed carton counts as packed where nobody confirmed the packing of it.
     fn pack_cartons(&mut self, events: &[(FactIndex, &Fact<'a>)]) {
-        for (place, (index, fact)) in events.iter().enumerate() {
-            let name = carton_of(fact, &FactLine::default());
-            let same = |other: &Fact<'_>| carton_of(other, &FactLine::default()) == name;
-            let later = events.get(place + 1..).unwrap_or_default();
-            let last = !later.iter().any(|(_, other)| same(other));
-            let packed = |posting: &Posting<'_>| {
-                posting.counter == Counter::PACKED && posting.carton == name && !name.is_empty()
-            };
-            let counts = last && fact.type_name() == "carton.closed";
-            if counts && !self.list.iter().any(packed) {
+        let name_of = |fact: &Fact<'a>| carton_of(fact, &FactLine::default());
+        let last: HashMap<&str, FactIndex> =
+            events.iter().map(|(index, fact)| (name_of(fact), *index)).collect();
+        let packed = self.list.iter().filter(|one| one.counter == Counter::PACKED);
+        let packed = packed.map(|one| one.carton).filter(|carton| !carton.is_empty());
+        let packed: HashSet<&str> =
+            if events.is_empty() { HashSet::new() } else { packed.collect() };
+        for (index, fact) in events {
+            let name = name_of(fact);
+            let is_last = last.get(name) == Some(index);
+            if is_last && fact.type_name() == "carton.closed" && !packed.contains(name) {
                 for said in fact.lines() {
                     let line = self.line(&said);
                     if let Some(quantity) = Quantity::of(said.quantity) {
-                        self.post(*index, (line, Counter::PACKED), quantity);
-                        if let Some(posting) = self.list.last_mut() {
-                            posting.unit = said.unit;
-                            posting.carton = carton_of(fact, &said);
-                            posting.thing = posting.carton;
-                        }
+                        let place = (line, Counter::PACKED);
+                        self.post_said((*index, fact), place, (&said, quantity));
                     }
                 }
             } else {
@@ -389,23 +336,30 @@ impl<'a> Postings<'a> {
     /// A short without a backorder closes the rest, whether or not an event of its own says so: the
     /// larger of both counts, never their sum.
     fn close_shorts(&mut self, facts: &Facts<'a>) {
-        let closes = |posting: &&Posting<'a>| {
+        // By line: what shorts closed, and the last of them.
+        let mut shorts: Vec<(LineIndex, Quantity, FactIndex)> = Vec::new();
+        for posting in self.list.iter().filter(|one| one.counter == Counter::SHORT) {
             let fact = facts.get(posting.fact);
-            posting.counter == Counter::SHORT
-                && fact.is_some_and(|fact| fact.flag(path::BACKORDER_TRIGGERED) == Some(false))
-        };
-        let shorts: Vec<Posting<'a>> = self.list.iter().filter(closes).copied().collect();
-        for (place, short) in shorts.iter().enumerate() {
-            let of_line = |one: &&Posting<'a>| one.line == short.line;
-            if shorts.iter().skip(place + 1).any(|later| later.line == short.line) {
-                continue;
+            if fact.is_some_and(|fact| fact.flag(path::BACKORDER_TRIGGERED) == Some(false)) {
+                shorts.push((posting.line, posting.quantity, posting.fact));
             }
-            let told: Quantity = shorts.iter().filter(of_line).map(|one| one.quantity).sum();
-            let its = self.list.iter().filter(of_line);
-            let its = its.filter(|one| one.counter == Counter::SHORT_CLOSED);
-            let given_up: Quantity = its.map(|one| one.quantity).sum();
+        }
+        if shorts.is_empty() {
+            return;
+        }
+        shorts.sort_unstable_by_key(|(line, _, fact)| (*line, *fact));
+        let mut given_up = vec![Quantity::ZERO; self.lines.len()];
+        for posting in self.list.iter().filter(|one| one.counter == Counter::SHORT_CLOSED) {
+            if let Some(sum) = given_up.get_mut(posting.line) {
+                *sum += posting.quantity;
+            }
+        }
+        for of_line in shorts.chunk_by(|(one, ..), (other, ..)| one == other) {
+            let told: Quantity = of_line.iter().map(|(_, quantity, _)| *quantity).sum();
+            let Some((line, _, fact)) = of_line.last().copied() else { continue };
+            let given_up = given_up.get(line).copied().unwrap_or_default();
             if told > given_up {
-                self.post(short.fact, (short.line, Counter::SHORT_CLOSED), told - given_up);
+                self.post(fact, (line, Counter::SHORT_CLOSED), told - given_up);
             }
         }
     }
@@ -415,78 +369,56 @@ impl<'a> Postings<'a> {
     fn split_backorders(&mut self, facts: &Facts<'a>) {
         let backorders = self.list.iter().filter(|one| one.counter == Counter::BACKORDERED);
         let backorders: Vec<Posting<'a>> = backorders.copied().collect();
+        if backorders.is_empty() {
+            return;
+        }
+        // Lines that were ordered on their own.
+        let ordered = self.list.iter().filter(|one| one.counter == Counter::ORDERED);
+        let ordered: HashSet<LineIndex> = ordered.map(|posting| posting.line).collect();
         for posting in backorders {
             let Some(fact) = facts.get(posting.fact) else { continue };
             let (line_id, order) =
                 (fact.text(path::BACKORDER_NEW_LINE_ID), fact.text(path::BACKORDER_NEW_ORDER));
-            let old = self.lines.get(posting.line).map_or("", |line| line.line_id);
+            let old = self.lines.get(posting.line).copied().unwrap_or_default();
             if fact.type_name() != "line.backordered" || (line_id.is_empty() && order.is_empty()) {
                 continue;
             }
-            if line_id.is_empty() || line_id == old {
+            if line_id.is_empty() || line_id == old.line_id {
                 if !order.is_empty() {
-                    self.post(posting.fact, (posting.line, Counter::SPLIT_OUT), posting.quantity);
+                    self.split_out(&posting, None);
                 }
                 continue;
             }
-            let said = FactLine { line_id, parent_line_id: old, ..FactLine::default() };
-            let new = self.line(&said);
-            let added = |one: &Posting<'_>| {
-                one.line == new && one.counter == Counter::ORDERED && one.fact != posting.fact
-            };
-            if !self.list.iter().any(added) {
-                self.post(posting.fact, (posting.line, Counter::SPLIT_OUT), posting.quantity);
-                self.post(posting.fact, (new, Counter::ORDERED), posting.quantity);
+            let parent_line_id = old.line_id;
+            let new = self.line(&FactLine { line_id, parent_line_id, ..FactLine::default() });
+            if !ordered.contains(&new) {
+                self.split_out(&posting, Some(new));
+                if let Some(line) = self.lines.get_mut(new) {
+                    line.take_after(&old);
+                }
+            }
+        }
+    }
+
+    /// Moves what is backordered out of its line, to another one of the order if there is one.
+    fn split_out(&mut self, backorder: &Posting<'a>, to: Option<LineIndex>) {
+        let places = [(Some(backorder.line), Counter::SPLIT_OUT), (to, Counter::ORDERED)];
+        for (line, counter) in places {
+            let Some(line) = line else { continue };
+            if let Some(posting) = self.post(backorder.fact, (line, counter), backorder.quantity) {
+                posting.unit = backorder.unit;
             }
         }
     }
 }
 
-/// What a line without a quantity says.
-fn reach_of_line(counter: Counter) -> Option<Reach> {
-    match counter {
-        Counter::CANCELLED => Some(Reach::Whole(counter)),
-        _ => Stage::of(counter).map(Reach::Lift),
-    }
-}
-
-/// What an event without lines says of the order.
-fn reach_of_order(type_name: &str, counter: Counter) -> Option<Reach> {
-    match type_name {
-        "order.released" | "order.cancelled" | "invoice.posted" | "delivery.received" => {
-            Some(Reach::Whole(counter))
+impl LineName<'_> {
+    /// A line that another one became is of the same item, unless it says otherwise.
+    fn take_after(&mut self, parent: &Self) {
+        for (own, its) in [(&mut self.sku, parent.sku), (&mut self.gtin, parent.gtin)] {
+            if own.is_empty() {
+                *own = its;
+            }
         }
-        _ => Stage::of(counter).map(Reach::Lift),
     }
-}
-
-/// By what a reversal names what it takes back.
-fn thing_of<'a>(fact: &Fact<'a>, counter: Counter) -> &'a str {
-    let first = |paths: &[crate::event::Path]| {
-        let texts = paths.iter().map(|path| fact.text(*path));
-        texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
-    };
-    match counter {
-        Counter::SHIPPED | Counter::STAGED | Counter::LOADED => {
-            first(&[path::SHIPMENT_ID, path::PACKAGE_SHIPMENT_ID])
-        }
-        Counter::PACKED => first(&[path::CARTON_ID, path::SSCC]),
-        Counter::GI_POSTED => first(&[path::REVERSED_DOCUMENT_ID, path::DOCUMENT_ID]),
-        Counter::INVOICED => first(&[path::REVERSED_INVOICE_NUMBER, path::INVOICE_NUMBER]),
-        Counter::RELEASED => first(&[path::RELEASE_ID]),
-        Counter::PICKED | Counter::TASKED => first(&[path::TASK_ID]),
-        Counter::DELIVERED => first(&[
-            path::TRACKING_NUMBER,
-            path::REVERSED_DOCUMENT_ID,
-            path::DOCUMENT_ID,
-            path::SHIPMENT_ID,
-        ]),
-        _ => "",
-    }
-}
-
-/// In which carton the goods of a line are.
-fn carton_of<'a>(fact: &Fact<'a>, line: &FactLine<'a>) -> &'a str {
-    let names = [line.carton, fact.text(path::CARTON_ID), fact.text(path::SSCC)];
-    names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }

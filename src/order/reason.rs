@@ -75,3 +75,27 @@ pub(crate) fn code_of<'a>(fact: &Fact<'a>, usual: &'a str) -> &'a str {
     let code = fact.text(path::REASON_CODE);
     if code.is_empty() { usual } else { code }
 }
+
+/// A code, or the one that stands for none.
+pub(crate) fn known_code(code: &str) -> &str {
+    if code.is_empty() { UNKNOWN } else { code }
+}
+
+/// Why a hold was placed: what it says, or what its kind stands for. Empty: nobody knows.
+pub(crate) fn reason_of_hold<'a>(fact: &Fact<'a>) -> &'a str {
+    let usual = match fact.text(path::HOLD_KIND) {
+        "credit" => "FIN.CREDIT",
+        "payment" => "FIN.PAYMENT",
+        "fraud" => "FIN.FRAUD",
+        "price" => "FIN.PRICE",
+        "address" => "ORD.ADDRESS",
+        "duplicate" => "ORD.DUPLICATE",
+        "export" => "CMP.EXPORT",
+        "customs" => "CMP.CUSTOMS_DOCS",
+        "hazmat" => "CMP.HAZMAT",
+        "capacity" => "WHS.CAPACITY",
+        "quality" => "WHS.QUALITY",
+        _ => "",
+    };
+    code_of(fact, usual)
+}

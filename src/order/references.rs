@@ -3,34 +3,41 @@
 
 use std::collections::HashMap;
 
-use super::facts::Facts;
-use crate::event::{Fact, FactReference, path};
+use super::facts::{FactIndex, Facts};
+use crate::event::{Fact, FactReference, Path, path};
 use crate::proto;
 use crate::time::timestamp;
 
-/// A reference, and when it was in use.
+/// When a reference was in use: offsets, and times where any is plausible.
 #[derive(Clone, Copy, Debug)]
 struct Use {
     offsets: (u64, u64),
-    times: (i64, i64),
+    times: Option<(i64, i64)>,
+}
+
+/// A reference whose event does not say who has given it.
+#[derive(Clone, Copy, Debug)]
+struct Orphan<'a> {
+    fact: FactIndex,
+    /// Its issuer is the source, which stands in where nobody knows better.
+    reference: FactReference<'a>,
+    /// The shipment whose carrier gave it. Empty: none.
+    shipment_id: &'a str,
 }
 
 /// The references of an order, each once, sorted. `own` leaves out what linked histories carry.
 pub(crate) fn references_of(facts: &Facts<'_>, own: Option<&str>) -> Vec<proto::OrderReference> {
-    let mut uses: HashMap<FactReference<'_>, Use> = HashMap::with_capacity(16);
-    for fact in &facts.all {
-        if own.is_some_and(|own| fact.recorded.event.correlation_id() != own) {
-            continue;
-        }
-        let (offset, at) = (fact.offset(), fact.at_ns);
-        each_reference(fact, |reference| {
-            let one =
-                uses.entry(reference).or_insert(Use { offsets: (offset, offset), times: (at, at) });
-            one.offsets = (one.offsets.0.min(offset), one.offsets.1.max(offset));
-            one.times = (one.times.0.min(at), one.times.1.max(at));
-        });
+    let mut found = Found { facts, uses: HashMap::with_capacity(16), orphans: Vec::new() };
+    let is_own =
+        |fact: &Fact<'_>| own.is_none_or(|own| fact.recorded.event.correlation_id() == own);
+    for (index, fact) in facts.meant().filter(|(_, fact)| is_own(fact)) {
+        found.hear(index, fact);
     }
-    let mut uses: Vec<(FactReference<'_>, Use)> = uses.into_iter().collect();
+    if !found.orphans.is_empty() {
+        let meant = facts.meant().map(|(_, fact)| fact).filter(|fact| is_own(fact));
+        found.adopt(&carriers_of(meant));
+    }
+    let mut uses: Vec<(FactReference<'_>, Use)> = found.uses.into_iter().collect();
     uses.sort_unstable_by_key(|(reference, _)| *reference);
     let uses = uses.into_iter().map(|(reference, one)| proto::OrderReference {
         reference: Some(proto::Reference {
@@ -41,32 +48,106 @@ pub(crate) fn references_of(facts: &Facts<'_>, own: Option<&str>) -> Vec<proto::
         }),
         first_offset: one.offsets.0,
         last_offset: one.offsets.1,
-        first_at: Some(timestamp(one.times.0)),
-        last_at: Some(timestamp(one.times.1)),
+        first_at: one.times.map(|(first, _)| timestamp(first)),
+        last_at: one.times.map(|(_, last)| timestamp(last)),
     });
     uses.collect()
 }
 
+/// The carriers of shipments, as said first.
+fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> HashMap<&'a str, &'a str> {
+    let mut carriers = HashMap::new();
+    for fact in facts {
+        let own = [path::SHIPMENT_ID, path::SHIPMENT_CARRIER];
+        let of_package = [path::PACKAGE_SHIPMENT_ID, path::PACKAGE_CARRIER];
+        for [shipment, carrier] in [own, of_package].map(|pair| pair.map(|path| fact.text(path))) {
+            if !shipment.is_empty() && !carrier.is_empty() {
+                carriers.entry(shipment).or_insert(carrier);
+            }
+        }
+    }
+    carriers
+}
+
+struct Found<'f, 'a> {
+    facts: &'f Facts<'a>,
+    uses: HashMap<FactReference<'a>, Use>,
+    /// Earliest first.
+    orphans: Vec<Orphan<'a>>,
+}
+
+impl<'a> Found<'_, 'a> {
+    fn hear(&mut self, index: FactIndex, fact: &Fact<'a>) {
+        let (facts, uses, orphans) = (self.facts, &mut self.uses, &mut self.orphans);
+        each_reference(fact, |reference, from| match from {
+            From::Issuer => note(facts, uses, (index, reference)),
+            From::Somebody { shipment_id } => {
+                orphans.push(Orphan { fact: index, reference, shipment_id });
+            }
+        });
+    }
+
+    /// Gives each orphan the issuer by whom others know it, or else the carrier of its shipment, or
+    /// else the source that named it first.
+    fn adopt(&mut self, carriers: &HashMap<&str, &'a str>) {
+        let mut known: HashMap<(&str, &str), &'a str> = HashMap::new();
+        for reference in self.uses.keys().filter(|one| !one.issuer.is_empty()) {
+            let issuer = known.entry((reference.kind, reference.value)).or_insert(reference.issuer);
+            *issuer = reference.issuer.min(issuer);
+        }
+        for orphan in std::mem::take(&mut self.orphans) {
+            let FactReference { kind, value, issuer: source, .. } = orphan.reference;
+            let carrier = carriers.get(orphan.shipment_id).copied().unwrap_or(source);
+            let issuer = *known.entry((kind, value)).or_insert(carrier);
+            let reference = FactReference { issuer, ..orphan.reference };
+            note(self.facts, &mut self.uses, (orphan.fact, reference));
+        }
+    }
+}
+
+fn note<'a>(
+    facts: &Facts<'a>,
+    uses: &mut HashMap<FactReference<'a>, Use>,
+    (index, reference): (FactIndex, FactReference<'a>),
+) {
+    let (offset, at) = (facts.offset(index), facts.at_ns(index));
+    let one = uses.entry(reference).or_insert(Use { offsets: (offset, offset), times: None });
+    one.offsets = (one.offsets.0.min(offset), one.offsets.1.max(offset));
+    if facts.is_plausible(index) {
+        let (first, last) = one.times.unwrap_or((at, at));
+        one.times = Some((first.min(at), last.max(at)));
+    }
+}
+
+/// Who has given a reference.
+#[derive(Clone, Copy, Debug)]
+enum From<'a> {
+    /// The issuer that stands in it.
+    Issuer,
+    /// The event does not say. A carrier may have given it to a shipment.
+    Somebody { shipment_id: &'a str },
+}
+
 /// Every reference of an event that something can be found by, without its role.
-fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>)) {
+fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, From<'a>)) {
     for reference in fact.references() {
         if !reference.kind.is_empty() && !reference.value.is_empty() {
-            each(FactReference { role: "", ..reference });
+            each(FactReference { role: "", ..reference }, From::Issuer);
         }
     }
     let warehouse = fact.text(path::WAREHOUSE);
     let house = if warehouse.is_empty() { fact.source } else { warehouse };
-    let carrier = |path| {
-        let carrier = fact.text(path);
-        if carrier.is_empty() { fact.source } else { carrier }
-    };
+    let shipment_id = first_of(fact, [path::SHIPMENT_ID, path::PACKAGE_SHIPMENT_ID]);
     let mut give = |kind: &'a str, issuer: &'a str, value: &'a str| {
+        let nobody = issuer.is_empty() && kind != "sscc";
+        let from = if nobody { From::Somebody { shipment_id } } else { From::Issuer };
+        let issuer = if nobody { fact.source } else { issuer };
         if !value.is_empty() {
-            each(FactReference { kind, issuer, value, role: "" });
+            each(FactReference { kind, issuer, value, role: "" }, from);
         }
     };
     if fact.has(path::CARTON_ID) {
-        let carrier = carrier(path::PACKAGE_CARRIER);
+        let carrier = fact.text(path::PACKAGE_CARRIER);
         give("carton", house, fact.text(path::CARTON_ID));
         give("sscc", "", fact.text(path::SSCC));
         give("tracking", carrier, fact.text(path::TRACKING_NUMBER));
@@ -74,7 +155,7 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>)) 
         give("shipment", house, fact.text(path::PACKAGE_SHIPMENT_ID));
     }
     if fact.has(path::SHIPMENT_ID) {
-        let carrier = carrier(path::SHIPMENT_CARRIER);
+        let carrier = fact.text(path::SHIPMENT_CARRIER);
         give("shipment", house, fact.text(path::SHIPMENT_ID));
         give("load", house, fact.text(path::LOAD_ID));
         give("bol", fact.source, fact.text(path::BOL));
@@ -84,7 +165,7 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>)) 
         fact.texts(path::CARTON_IDS).for_each(|carton| give("carton", house, carton));
     }
     if fact.has(path::OLD_TRACKING_NUMBER) {
-        let carrier = carrier(path::REASSIGNED_CARRIER);
+        let carrier = fact.text(path::REASSIGNED_CARRIER);
         give("tracking", carrier, fact.text(path::OLD_TRACKING_NUMBER));
         give("tracking", carrier, fact.text(path::NEW_TRACKING_NUMBER));
     }
@@ -93,10 +174,11 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>)) 
     give("wave", house, fact.text(path::WAVE_ID));
     give("pick_task", house, fact.text(path::TASK_ID));
     give("invoice", fact.source, fact.text(path::INVOICE_NUMBER));
-    give("rma", fact.source, fact.text(path::RMA));
+    // One authorization, whoever tells of it.
+    give("rma", "", fact.text(path::RMA));
     if fact.has(path::RMA) {
         let tracking = fact.text(path::RETURN_TRACKING_NUMBER);
-        give("return_tracking", carrier(path::RETURN_CARRIER), tracking);
+        give("return_tracking", fact.text(path::RETURN_CARRIER), tracking);
     }
     let document = fact.text(path::DOCUMENT_KIND);
     let goods_issue = fact.type_name().starts_with("goods_issue.");
@@ -104,4 +186,9 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>)) 
         let kind = if document.is_empty() { "material_document" } else { document };
         give(kind, fact.source, fact.text(path::DOCUMENT_ID));
     }
+}
+
+fn first_of<'a>(fact: &Fact<'a>, paths: [Path; 2]) -> &'a str {
+    let texts = paths.map(|path| fact.text(path));
+    texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default()
 }

@@ -118,6 +118,8 @@ pub(crate) struct CancelRequest<'a> {
     pub(crate) state: &'static str,
     pub(crate) requested_by: &'a str,
     pub(crate) reason: Option<FactIndex>,
+    /// The answer, where it gives a reason of its own.
+    pub(crate) answer: Option<FactIndex>,
     pub(crate) facts: Vec<FactIndex>,
 }
 
@@ -134,12 +136,18 @@ pub(crate) fn cancel_requests_of<'a>(facts: &Facts<'a>) -> Vec<CancelRequest<'a>
         };
         let request_id = fact.text(path::CANCEL_REQUEST_ID);
         let answers = state != "requested";
+        let reason = fact.has(path::REASON_CODE).then_some(index);
         let mut any = false;
         for request in &mut requests {
             let undecided = request.state == "requested" && request_id.is_empty() && answers;
             if undecided || request.request_id == request_id {
                 request.state = state;
                 request.facts.push(index);
+                if answers {
+                    request.answer = reason;
+                } else {
+                    request.reason = request.reason.or(reason);
+                }
                 any = true;
             }
         }
@@ -148,7 +156,8 @@ pub(crate) fn cancel_requests_of<'a>(facts: &Facts<'a>) -> Vec<CancelRequest<'a>
                 request_id,
                 state,
                 requested_by: fact.text(path::CANCEL_REQUESTED_BY),
-                reason: fact.has(path::REASON_CODE).then_some(index),
+                reason: reason.filter(|_| !answers),
+                answer: reason.filter(|_| answers),
                 facts: vec![index],
             });
         }

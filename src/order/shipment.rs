@@ -14,10 +14,11 @@ use crate::event::{Fact, path};
 /// Words of the way, by their places.
 const NONE: Word = Word(0);
 const PLANNED: Word = Word(1);
-const DISPATCHED: Word = Word(4);
+pub(super) const DISPATCHED: Word = Word(4);
 const IN_CUSTODY: Word = Word(5);
-const DELIVERED: Word = Word(9);
-const VOIDED: Word = Word(10);
+pub(super) const DELIVERED: Word = Word(9);
+pub(super) const VOIDED: Word = Word(10);
+pub(super) const RETURNED: Word = Word(12);
 
 /// What a fact does to a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +52,7 @@ pub(crate) struct Shipping {
 }
 
 /// What a fact did to a package.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct PackageMove {
     pub(crate) fact: FactIndex,
     pub(crate) before: Word,
@@ -89,8 +90,12 @@ impl Shipping {
                 }
             }
         }
-        let order = range_of_order(lines, packages, &found);
-        Self { order, packages: found, regressions, moves }
+        Self { order: Range::at(NONE), packages: found, regressions, moves }
+    }
+
+    /// Low, high and word of the order, once it is known what is open.
+    pub(crate) fn judge(&mut self, lines: &Lines<'_>, packages: &Packages<'_>) {
+        self.order = range_of_order(lines, packages, &self.packages);
     }
 }
 

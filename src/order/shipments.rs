@@ -1,6 +1,9 @@
 //! Shipments: what is said of each, and where its packages are. Does not know lines.
 
+use std::collections::HashMap;
+
 use super::folded::Folded;
+use super::packages::Package;
 use super::shipment::range_of;
 use super::show::{Shown, words};
 use super::words::{Dimension, Word};
@@ -10,6 +13,7 @@ use crate::proto;
 /// The shipments of an order, in the order in which they appeared.
 pub(crate) fn shipments_of(folded: &Folded<'_>) -> Vec<proto::Shipment> {
     let shown = Shown { folded };
+    let mut places: HashMap<&str, usize> = HashMap::new();
     let mut shipments: Vec<(&str, Vec<usize>)> = Vec::new();
     for (index, fact) in folded.facts.counting() {
         let mut ids = [path::SHIPMENT_ID, path::PACKAGE_SHIPMENT_ID].map(|path| fact.text(path));
@@ -17,11 +21,16 @@ pub(crate) fn shipments_of(folded: &Folded<'_>) -> Vec<proto::Shipment> {
             ids = [ids.first().copied().unwrap_or_default(), ""];
         }
         for id in ids.into_iter().filter(|id| !id.is_empty()) {
-            match shipments.iter_mut().find(|(known, _)| *known == id) {
+            let place = *places.entry(id).or_insert(shipments.len());
+            match shipments.get_mut(place) {
                 Some((_, facts)) => facts.push(index),
                 None => shipments.push((id, vec![index])),
             }
         }
+    }
+    let mut packages_of: HashMap<&str, Vec<(&Package<'_>, Word)>> = HashMap::new();
+    for (package, place) in folded.packages.list.iter().zip(&folded.shipping.packages) {
+        packages_of.entry(package.shipment_id).or_default().push((package, place.stage));
     }
     let shown = shipments.into_iter().map(|(shipment_id, facts)| {
         let said = |path| {
@@ -29,14 +38,10 @@ pub(crate) fn shipments_of(folded: &Folded<'_>) -> Vec<proto::Shipment> {
             let mut texts = texts.map(|fact| Fact::text(fact, path));
             texts.find(|text| !text.is_empty()).unwrap_or_default().to_owned()
         };
-        let packages = folded.packages.list.iter().zip(&folded.shipping.packages);
-        let packages: Vec<_> =
-            packages.filter(|(package, _)| package.shipment_id == shipment_id).collect();
-        let range = range_of(packages.iter().map(|(_, place)| place.stage));
+        let packages = packages_of.remove(shipment_id).unwrap_or_default();
+        let range = range_of(packages.iter().map(|(_, stage)| *stage));
         let voided = Dimension::Shipment.word("voided").unwrap_or(Word(0));
-        let named = packages.iter().map(|(package, _)| package);
-        let named =
-            named.filter(|one| !one.tracking_number.is_empty() || !one.carton_id.is_empty());
+        let named = packages.iter().map(|(package, _)| package).filter(|one| one.is_named());
         proto::Shipment {
             shipment_id: shipment_id.to_owned(),
             carrier: said(path::SHIPMENT_CARRIER),

@@ -1,19 +1,18 @@
 //! Shows what is known of an order as the message that callers read, and as the status of lists.
 //! Does not know how it came about.
 
-use super::counter::Counter;
-use super::exceptions::Exception;
+use super::exceptions::{Exception, LEDGER};
 use super::facts::{FactIndex, counts};
 use super::folded::Folded;
 use super::fulfillment::Range;
 use super::holds::Hold;
-use super::lines::Line;
 use super::links::links;
 use super::milestones::milestones_of;
 use super::quantity::Quantity;
-use super::reason::reason_of;
+use super::reason::{known_code, reason_of, reason_of_hold};
 use super::references::references_of;
 use super::returns::{Return, cancel_requests_of};
+use super::shown_lines::shown_lines;
 use super::status::{OrderStatus, Standing};
 use super::words::Dimension;
 use super::{History, shipments};
@@ -42,13 +41,10 @@ pub(crate) fn status_of(folded: &Folded<'_>, history: &History<'_>) -> OrderStat
     let (holds, exceptions) = (|| folded.open_holds(), || folded.open_exceptions());
     let hold_code = |hold: &Hold<'_>| {
         let fact = hold.latest().and_then(|latest| facts.get(latest));
-        fact.map_or(super::reason::UNKNOWN, |fact| {
-            super::reason::code_of(fact, super::reason::UNKNOWN)
-        })
-        .to_owned()
+        known_code(fact.map_or("", reason_of_hold)).to_owned()
     };
     let mut open_reasons: Vec<String> = holds().map(hold_code).collect();
-    open_reasons.extend(exceptions().map(|exception| exception.code.to_owned()));
+    open_reasons.extend(exceptions().map(|exception| known_code(exception.code).to_owned()));
     open_reasons.sort_unstable();
     open_reasons.dedup();
     let opened = holds().filter_map(Hold::latest);
@@ -64,8 +60,8 @@ pub(crate) fn status_of(folded: &Folded<'_>, history: &History<'_>) -> OrderStat
         open_reasons,
         oldest_open_ns: opened.map(|index| facts.at_ns(index)).min(),
         anomaly_rules: texts(&mut folded.findings.iter().map(|finding| finding.rule.id)),
-        warehouses: texts(&mut facts.all.iter().map(|fact| fact.text(path::WAREHOUSE))),
-        sources: texts(&mut facts.all.iter().map(|fact| fact.source)),
+        warehouses: texts(&mut facts.meant().map(|(_, fact)| fact.text(path::WAREHOUSE))),
+        sources: texts(&mut facts.meant().map(|(_, fact)| fact.source)),
         updated_offset: last.map_or(0, Fact::offset),
         updated_ns: last.map_or(0, |last| last.recorded.recorded_at_ns),
         first_occurred_ns: occurred().min(),
@@ -102,7 +98,7 @@ pub(crate) fn order_of(folded: &Folded<'_>, history: &History<'_>) -> proto::Ord
         shipment: side(Dimension::Shipment),
         exception: side(Dimension::Exception),
         return_status: side(Dimension::Return),
-        lines: shown.lines(),
+        lines: shown_lines(folded),
         packages: shown.packages(),
         shipments: shipments::shipments_of(folded),
         holds: shown.holds(),
@@ -205,86 +201,6 @@ impl Shown<'_, '_> {
         timestamp(self.folded.facts.at_ns(index))
     }
 
-    fn lines(self) -> Vec<proto::OrderLine> {
-        let mut moved: Vec<(usize, Counter, u64)> = self
-            .folded
-            .lines
-            .postings
-            .list
-            .iter()
-            .filter(|posting| self.folded.lines.counts(posting))
-            .map(|one| (one.line, one.counter, self.folded.facts.offset(one.fact)))
-            .collect();
-        moved.sort_unstable();
-        moved.dedup();
-        let all = self.folded.lines.list.iter().enumerate();
-        let mut shown: Vec<proto::OrderLine> = all
-            .map(|(index, line)| {
-                let from = moved.partition_point(|(of, ..)| *of < index);
-                let to = moved.partition_point(|(of, ..)| *of <= index);
-                self.line(index, line, moved.get(from..to).unwrap_or_default())
-            })
-            .collect();
-        shown.sort_by(|one, other| super::facts::by_sequence(&one.line_id, &other.line_id));
-        shown
-    }
-
-    fn line(
-        self,
-        index: usize,
-        line: &Line<'_>,
-        moved: &[(usize, Counter, u64)],
-    ) -> proto::OrderLine {
-        let range = |ranges: &[Range], dimension| {
-            let range = ranges.get(index).copied();
-            let offsets = moved.iter().map(|(.., offset)| *offset);
-            range.map(|range| proto::DimensionStatus {
-                offsets: sorted(offsets.collect()),
-                ..words(dimension, range)
-            })
-        };
-        let mut shown = proto::OrderLine {
-            line_id: line.name.line_id.to_owned(),
-            parent_line_id: line.name.parent_line_id.to_owned(),
-            sku: line.name.sku.to_owned(),
-            gtin: line.name.gtin.to_owned(),
-            unit: line.unit.to_owned(),
-            demand: line.demand.to_string(),
-            demand_inferred: !line.demand_is_known(),
-            open_quantity: line.open.to_string(),
-            commercial: range(&self.folded.commercial.lines, Dimension::Commercial),
-            fulfillment: range(&self.folded.fulfillment.lines, Dimension::Fulfillment),
-            uncounted: self.uncounted(index),
-            ..proto::OrderLine::default()
-        };
-        for counter in Counter::all() {
-            let implied = line.implied(counter);
-            if !line.posted.get(counter) && !implied.is_positive() {
-                continue;
-            }
-            let offsets = moved.iter().filter(|(_, of, _)| *of == counter);
-            *counter.field(&mut shown) = Some(proto::LineQuantity {
-                quantity: line.sum(counter).to_string(),
-                implied_quantity: positive(implied),
-                offsets: offsets.map(|(.., offset)| *offset).collect(),
-            });
-        }
-        shown
-    }
-
-    fn uncounted(self, index: usize) -> Vec<proto::UncountedQuantity> {
-        let lines = &self.folded.lines;
-        let postings = lines.postings.list.iter();
-        let postings = postings.filter(|one| one.line == index && !lines.counts(one));
-        let shown = postings.map(|posting| proto::UncountedQuantity {
-            counter: posting.counter.name().to_owned(),
-            quantity: posting.quantity.to_string(),
-            unit: posting.unit.to_owned(),
-            offset: self.folded.facts.offset(posting.fact),
-        });
-        shown.collect()
-    }
-
     fn packages(self) -> Vec<proto::Package> {
         let with_place = self.folded.packages.list.iter().zip(&self.folded.shipping.packages);
         let shown = with_place.map(|(package, place)| {
@@ -377,7 +293,8 @@ impl Shown<'_, '_> {
         let facts = &self.folded.facts;
         let raised = facts.get(exception.raised);
         let resolved = exception.resolved.and_then(|index| facts.get(index));
-        let said = raised.and_then(reason_of).unwrap_or_default();
+        let own = raised.filter(|_| exception.source != LEDGER);
+        let said = own.and_then(reason_of).unwrap_or_default();
         let resolution = resolved.map_or("", |fact| match fact.text(path::RESOLUTION) {
             "" => fact.type_name(),
             resolution => resolution,
@@ -437,9 +354,17 @@ impl Shown<'_, '_> {
     fn claims(self) -> Vec<proto::Claim> {
         let shown = self.folded.claims.iter().map(|claim| {
             let fact = self.folded.facts.get(claim.fact);
-            let dimension = fact.map_or(0, |fact| fact.number(path::ASSERTED_DIMENSION));
+            let dimension = claim.dimension.map(Dimension::to_message).unwrap_or_default();
+            let quantities = claim.quantities.iter().map(|one| proto::ClaimedQuantity {
+                line_id: one.line_id.to_owned(),
+                counter: one.counter.name().to_owned(),
+                claimed: one.claimed.to_string(),
+                counted: one.counted.to_string(),
+            });
             proto::Claim {
-                dimension: i32::try_from(dimension).unwrap_or_default(),
+                dimension: dimension.into(),
+                quantities: quantities.collect(),
+                counted_offset: claim.owner.map(|owner| self.folded.facts.offset(owner)),
                 source: fact.map_or("", |fact| fact.source).to_owned(),
                 value: claim.value.to_owned(),
                 low: claim.low.to_owned(),
@@ -456,14 +381,15 @@ impl Shown<'_, '_> {
 
     fn cancel_requests(self) -> Vec<proto::CancelRequest> {
         let requests = cancel_requests_of(&self.folded.facts).into_iter();
+        let reason = |fact: Option<FactIndex>| {
+            fact.and_then(|index| self.folded.facts.get(index)).and_then(reason_of)
+        };
         let shown = requests.map(|request| proto::CancelRequest {
             request_id: request.request_id.to_owned(),
             state: request.state.to_owned(),
             requested_by: request.requested_by.to_owned(),
-            reason: request
-                .reason
-                .and_then(|index| self.folded.facts.get(index))
-                .and_then(reason_of),
+            reason: reason(request.reason),
+            answer_reason: reason(request.answer),
             offsets: self.offsets(request.facts),
         });
         shown.collect()
@@ -487,13 +413,7 @@ impl Shown<'_, '_> {
     }
 }
 
-fn sorted(mut offsets: Vec<u64>) -> Vec<u64> {
-    offsets.sort_unstable();
-    offsets.dedup();
-    offsets
-}
-
 /// A quantity as text; absent where there is none.
-fn positive(quantity: Quantity) -> String {
+pub(super) fn positive(quantity: Quantity) -> String {
     if quantity.is_zero() { String::new() } else { quantity.to_string() }
 }

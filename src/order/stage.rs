@@ -20,6 +20,9 @@ impl Stage {
     pub(crate) const LOADED: Self = Self(9);
     pub(crate) const SHIPPED: Self = Self(10);
 
+    /// How many there are.
+    pub(crate) const COUNT: usize = 11;
+
     /// The stages that quantities stand at, with their counters, from the last to the first.
     pub(crate) const COUNTED: [(Self, Counter); 7] = [
         (Self::SHIPPED, Counter::SHIPPED),
@@ -37,6 +40,11 @@ impl Stage {
         let counter = if after.contains(&counter) { Counter::SHIPPED } else { counter };
         let found = Self::COUNTED.iter().find(|(_, its)| *its == counter);
         found.map(|(stage, _)| *stage)
+    }
+
+    /// Its place among the stages.
+    pub(crate) fn place(self) -> usize {
+        usize::from(self.0)
     }
 
     pub(crate) fn word(self) -> Word {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use prost::Message as _;
 
-use super::{History, Policy, fold};
+use super::{History, Policy, fold, said_about};
 use crate::event::{Event, RecordedEvent, order_to_json};
 use crate::limits::Limits;
 use crate::proto::{self, Order};
@@ -56,7 +56,8 @@ fn folded(orders: &BTreeMap<String, Vec<RecordedEvent>>) -> Vec<Order> {
                 events.extend(orders.get(&link.target).into_iter().flatten().cloned());
             }
         }
-        let incoming: Vec<proto::RelatedOrder> = Vec::new();
+        let others = orders.iter().flat_map(|(other, events)| said_about(name, (other, events)));
+        let incoming: Vec<proto::RelatedOrder> = others.collect();
         let history = History { correlation_id: name, events: &events, incoming: &incoming };
         fold(&history, &Policy::default())
     });
@@ -126,7 +127,9 @@ fn strip(json: &mut serde_json::Value, events: &[RecordedEvent]) {
             }
             for (key, value) in object.iter_mut() {
                 match (&**key, &mut *value) {
-                    ("offset" | "target_offset", value) => *value = name(value).into(),
+                    ("offset" | "target_offset" | "counted_offset", value) => {
+                        *value = name(value).into();
+                    }
                     ("offsets", value) => {
                         let mut names: Vec<String> =
                             value.as_array().unwrap().iter().map(name).collect();
@@ -204,5 +207,100 @@ fn no_arrival_changes_an_order_of_the_simulator() {
     assert!(orders.len() >= 300);
     for (name, events) in &orders {
         assert_arrival_changes_nothing(name, events, &mut random);
+    }
+}
+
+/// An order of events a minute after one another, each its type and the rest of its JSON.
+fn told(events: &[(&str, &str)]) -> Order {
+    let lines = events.iter().zip(10..).map(|((name, rest), minute)| {
+        let text = format!(
+            r#"{{"correlation_id":"o","source":"wms:a","event_id":"{minute}","type":"{name}",
+                "occurred_at":"2026-01-02T03:{minute}:00Z"{rest}}}"#
+        );
+        Event::from_json(&text, &Limits::default()).unwrap()
+    });
+    let orders = recorded(lines);
+    let events = orders.get("o").unwrap();
+    assert_arrival_changes_nothing("o", events, &mut Random(3));
+    fold(&History { correlation_id: "o", events, incoming: &[] }, &Policy::default())
+}
+
+const ORDERED: (&str, &str) = ("order.created", r#","lines":[{"line_id":"1","quantity":"5"}]"#);
+const SHIPPED: (&str, &str) = (
+    "shipment.confirmed",
+    r#","lines":[{"line_id":"1","quantity":"5"}],
+        "shipment":{"shipment_id":"S","tracking_numbers":["A","B"]}"#,
+);
+
+fn parcel(number: &str) -> String {
+    format!(r#","package":{{"tracking_number":"{number}"}}"#)
+}
+
+fn quantity(found: Option<&proto::LineQuantity>) -> &str {
+    found.map_or("-", |found| found.quantity.as_str())
+}
+
+#[test]
+fn a_shipment_in_several_parcels_is_delivered_with_the_last_and_until_one_comes_back() {
+    let (a, b) = (parcel("A"), parcel("B"));
+    let scans = [("shipment.delivered", &*a), ("shipment.delivered", &b)];
+    let returned = ("shipment.returned_to_sender", &*a);
+    for (count, delivered) in [(0, "-"), (1, "-"), (2, "5")] {
+        let events = [&[ORDERED, SHIPPED], &scans[..count]].concat();
+        assert_eq!(quantity(told(&events).lines[0].delivered.as_ref()), delivered, "{count}");
+    }
+    let order = told(&[&[ORDERED, SHIPPED], &scans[..], &[returned]].concat());
+    let delivered = order.lines[0].delivered.as_ref().unwrap();
+    assert_eq!((delivered.quantity.as_str(), &*delivered.offsets), ("0", &[3, 4][..]));
+}
+
+#[test]
+fn a_receipt_by_line_and_a_scan_of_the_parcel_tell_one_delivery() {
+    let all = parcel("A");
+    let packed = format!(r#","lines":[{{"line_id":"1","quantity":"5"}}]{all}"#);
+    let receipt = r#","lines":[{"line_id":"1","quantity":"5"}]"#;
+    let order = told(&[
+        ORDERED,
+        ("pack.confirmed", &packed),
+        ("shipment.delivered", &all),
+        ("delivery.received", receipt),
+    ]);
+    assert_eq!(quantity(order.lines[0].delivered.as_ref()), "5");
+}
+
+#[test]
+fn a_scan_on_the_way_ships_what_is_in_the_parcel_and_nothing_else() {
+    let pack = |number: &str, quantity: u32| {
+        let number = parcel(number);
+        format!(r#","lines":[{{"line_id":"1","quantity":"{quantity}"}}]{number}"#)
+    };
+    let (a, b) = (pack("A", 2), pack("B", 3));
+    let order = told(&[
+        ORDERED,
+        ("pack.confirmed", &a),
+        ("pack.confirmed", &b),
+        ("transit.scanned", &parcel("A")),
+    ]);
+    let line = &order.lines[0];
+    let implied = line.shipped.as_ref().map(|shipped| shipped.implied_quantity.as_str());
+    assert_eq!((implied, line.open_quantity.as_str()), (Some("2"), "3"));
+    assert_eq!(order.fulfillment.unwrap().word, "partially_shipped");
+}
+
+#[test]
+fn a_shipment_without_lines_is_reversed_by_its_name() {
+    let one = r#","shipment":{"shipment_id":"S1"}"#;
+    let other = r#","shipment":{"shipment_id":"S2"}"#;
+    let picked = ("pick.confirmed", r#","lines":[{"line_id":"1","quantity":"4"}]"#);
+    let events = [
+        ORDERED,
+        picked,
+        ("shipment.confirmed", one),
+        ("shipment.reversed", one),
+        ("shipment.confirmed", other),
+    ];
+    for (count, shipped) in [(3, "4"), (4, "0"), (5, "4")] {
+        let order = told(&events[..count]);
+        assert_eq!(quantity(order.lines[0].shipped.as_ref()), shipped, "{count}");
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::Group;
 use crate::proto::StatusDimension;
 
 /// A side from which the status of an order is seen.
@@ -16,7 +17,9 @@ pub(crate) enum Dimension {
 }
 
 /// A word of a dimension: its place in [`Dimension::words`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub(crate) struct Word(pub(crate) u8);
 
 const COMMERCIAL: &[&str] = &[
@@ -124,6 +127,28 @@ impl Dimension {
             Self::Shipment => "shipment",
             Self::Exception => "exception",
             Self::Return => "return_status",
+        }
+    }
+
+    /// The side that facts of a group tell of.
+    pub(crate) fn of_group(group: Group) -> Self {
+        match group {
+            Group::Commercial => Self::Commercial,
+            Group::Fulfillment | Group::Meta => Self::Fulfillment,
+            Group::Shipment => Self::Shipment,
+            Group::Exception => Self::Exception,
+            Group::Return => Self::Return,
+        }
+    }
+
+    /// As messages name it.
+    pub(crate) fn to_message(self) -> StatusDimension {
+        match self {
+            Self::Commercial => StatusDimension::Commercial,
+            Self::Fulfillment => StatusDimension::Fulfillment,
+            Self::Shipment => StatusDimension::Shipment,
+            Self::Exception => StatusDimension::Exception,
+            Self::Return => StatusDimension::Return,
         }
     }
 

@@ -9,13 +9,13 @@ use super::changes::{Keys, SourceRow, carried_of, status_of};
 use super::contrast::{compare_rows, count_text, source_text};
 use super::failure::Failure;
 use super::key::{numbered, texts, word_prefix};
-use super::linked::{histories_of, said_about, targets_of};
+use super::linked::{histories_of, targets_of};
 use super::row::decode_row;
 use super::snapshot::Snapshot;
 use super::{ViewError, Views};
 use crate::event::RecordedEvent;
 use crate::num::u64_from;
-use crate::order::{Dimension, History, OrderStatus, derive};
+use crate::order::{Dimension, History, OrderStatus, derive, said_about};
 
 /// What all orders together have to leave in the tables.
 #[derive(Debug, Default)]

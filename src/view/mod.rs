@@ -45,7 +45,7 @@ use cache::Cache;
 pub(crate) use compare::Tally;
 use failure::guarded;
 pub(crate) use indexer::{Indexer, Passes};
-pub(crate) use linked::{histories_of, names_others, said_about, targets_of};
+pub(crate) use linked::{histories_of, names_others, targets_of};
 use pass::Pass;
 use snapshot::Snapshot;
 pub(crate) use tables::Checkpoint;

@@ -9,7 +9,7 @@ use super::cache::{Cache, GENERATION_BYTES, bytes_of};
 use super::changes::{Changes, OrderRows, SourceRow};
 use super::failure::{Failure, guarded, text_of};
 use super::key::{numbered, texts};
-use super::linked::{histories_of, names_others, said_by, targets_of};
+use super::linked::{histories_of, names_others, targets_of};
 use super::snapshot::Snapshot;
 use super::tables::{Checkpoint, OrderRow, Tables};
 use super::tail::{Generation, TailOrder};
@@ -18,7 +18,7 @@ use super::{ViewError, first_offset};
 use crate::event::RecordedEvent;
 use crate::log::{Hash, LogReader, Point, order_hash};
 use crate::num::{u64_from, usize_from};
-use crate::order::{Derived, History, Policy, UNRESOLVED_PREFIX, derive, moves_links};
+use crate::order::{Derived, History, Policy, UNRESOLVED_PREFIX, derive, moves_links, said_by};
 use crate::proto::RelatedOrder;
 
 /// Bytes of the log that are read at once.

@@ -5,8 +5,9 @@ use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// The version of all rows. Views of another version are rebuilt, never migrated.
-pub(super) const ROW_VERSION: u8 = 2;
+/// The version of all rows: of how they are written, and of the fold that they hold. Views of
+/// another version are rebuilt, never migrated.
+pub(super) const ROW_VERSION: u8 = 3;
 
 /// A value that says it is larger is not decoded.
 const DECODED_LEN_MAX: usize = 256 * 1024 * 1024;

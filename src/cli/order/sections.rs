@@ -4,7 +4,8 @@
 use crate::cli::grid::{Grid, column};
 use crate::cli::output::{enum_word, offsets_text, seconds_text};
 use crate::proto::{
-    Agreement, Claim, Hold, MilestoneTime, Order, OrderException, Package, Reason, Return,
+    Agreement, Claim, ClaimedQuantity, Hold, MilestoneTime, Order, OrderException, Package, Reason,
+    Return,
 };
 
 /// References that are shown where not all of them are asked for.
@@ -220,6 +221,7 @@ fn cancel_requests(order: &Order) -> Grid {
         column("STATE"),
         column("BY").optional().spare(),
         column("WHY").optional().wrap(),
+        column("ANSWER").optional().wrap(),
         column("EVENTS").wrap().spare(),
     ]);
     for request in &order.cancel_requests {
@@ -229,6 +231,7 @@ fn cancel_requests(order: &Order) -> Grid {
             request.state.clone(),
             request.requested_by.clone(),
             reason_text(request.reason.as_ref()),
+            reason_text(request.answer_reason.as_ref()),
             offsets_text(&request.offsets),
         ]);
     }
@@ -256,7 +259,7 @@ fn claims(order: &Order, all: bool) -> Grid {
             enum_word("STATUS_DIMENSION_", claim.dimension().as_str_name()),
             claim.source.clone(),
             claimed(claim),
-            claim.facts.clone(),
+            counted(claim),
             agreement,
             seconds_text(claim.as_of.as_ref()),
             format!("#{}", claim.offset),
@@ -265,7 +268,22 @@ fn claims(order: &Order, all: bool) -> Grid {
     grid
 }
 
+fn counted(claim: &Claim) -> String {
+    let counted = claim.quantities.iter().map(|one| format!("{} {}", one.counter, one.counted));
+    if claim.quantities.is_empty() {
+        claim.facts.clone()
+    } else {
+        counted.collect::<Vec<_>>().join(", ")
+    }
+}
+
 fn claimed(claim: &Claim) -> String {
+    if !claim.quantities.is_empty() {
+        let told = |one: &ClaimedQuantity| {
+            format!("line {}: {} {}", one.line_id, one.counter, one.claimed)
+        };
+        return claim.quantities.iter().map(told).collect::<Vec<_>>().join(", ");
+    }
     let range = joined([claim.low.as_str(), &claim.high], " .. ");
     let value = if claim.value.is_empty() { range } else { claim.value.clone() };
     match (value.is_empty(), claim.code.is_empty()) {

@@ -2,13 +2,13 @@
 //! Nothing is ever refused for one. Does not know who reads what they find.
 //!
 //! R14, the same event with other content, is found here only where a linked history brings it: the
-//! append refuses it otherwise. R23 is this house's own.
+//! append refuses it otherwise.
 
 mod amounts;
 mod sequence;
 mod tracking;
 
-use super::facts::FactIndex;
+use super::facts::{Doubt, FactIndex};
 use super::folded::Folded;
 use super::holds::Hold;
 use super::links::UNRESOLVED_PREFIX;
@@ -40,7 +40,7 @@ const fn rule(id: &'static str, name: &'static str, class: AnomalyClass) -> Rule
 }
 
 /// Every rule, by id.
-pub(crate) static RULES: [Rule; 23] = [
+pub(crate) static RULES: [Rule; 22] = [
     rule("R01", "ship_before_pick", Suspicious),
     rule("R02", "ship_before_pack", Suspicious),
     rule("R03", "ship_unreleased", Suspicious),
@@ -63,7 +63,6 @@ pub(crate) static RULES: [Rule; 23] = [
     rule("R20", "release_without_hold", Info),
     rule("R21", "return_exceeds_delivered", Suspicious),
     rule("R22", "duplicate_shipment", Suspicious),
-    rule("R23", "unit_mismatch", Suspicious),
 ];
 
 /// What the rules look at.
@@ -123,13 +122,20 @@ pub(crate) fn line_text(line_id: &str) -> String {
 fn times(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
     for (index, fact) in facts.implausible() {
-        let recorded_at = crate::time::signed(fact.recorded.recorded_at_ns);
-        let what = format!(
-            "{} says that it occurred at {}, which is not plausible: it was recorded at {}",
-            fact.type_name(),
-            time_text(fact.at_ns),
-            time_text(recorded_at)
-        );
+        let why = match facts.doubt(index) {
+            Some(Doubt::Early { earliest_ns }) => {
+                format!("before {}, the earliest that is plausible", time_text(earliest_ns))
+            }
+            Some(Doubt::BeforeOrder { created_ns }) => {
+                format!("before the order was created at {}", time_text(created_ns))
+            }
+            Some(Doubt::Future { recorded_ns }) => {
+                format!("after it was recorded at {}", time_text(recorded_ns))
+            }
+            None => continue,
+        };
+        let (name, at) = (fact.type_name(), time_text(fact.at_ns));
+        let what = format!("{name} says that it occurred at {at}, {why}");
         findings.note("R13", what, vec![index]);
     }
     // By arrival: what its source had told of a later time already.
@@ -142,7 +148,7 @@ fn times(case: &Case<'_, '_>, findings: &mut Findings) {
             continue;
         }
         match newest.iter_mut().find(|(source, _)| *source == fact.source) {
-            Some((_, before)) if facts.at_ns(*before) > fact.at_ns => {
+            Some((_, before)) if facts.is_before(index, *before) => {
                 let what = format!(
                     "{} of {} arrived after {} had told of {}",
                     fact.type_name(),
@@ -152,6 +158,8 @@ fn times(case: &Case<'_, '_>, findings: &mut Findings) {
                 );
                 findings.note("R17", what, vec![*before, index]);
             }
+            // What is less exact may have occurred before.
+            Some((_, before)) if facts.at_ns(*before) > fact.at_ns => {}
             Some((_, before)) => *before = index,
             None => newest.push((fact.source, index)),
         }
@@ -180,17 +188,36 @@ fn identity(case: &Case<'_, '_>, findings: &mut Findings) {
         let what = "no order has linked this history yet".to_owned();
         findings.note("R16", what, all);
     }
-    for claim in &folded.claims {
-        if claim.agreement == proto::Agreement::Contradicts {
-            let fact = folded.facts.get(claim.fact);
-            let what = format!(
-                "{} claims {} to be {}; the facts say {}",
-                fact.map_or("", |fact| fact.source),
-                claim.dimension.map_or("", super::words::Dimension::name),
-                claim.text(),
-                claim.facts
-            );
-            findings.note("R12", what, vec![claim.fact]);
+    claims(case, findings);
+}
+
+fn claims(case: &Case<'_, '_>, findings: &mut Findings) {
+    let facts = &case.folded.facts;
+    let source = |index| facts.get(index).map_or("", |fact| fact.source);
+    let contradicts = proto::Agreement::Contradicts;
+    for claim in case.folded.claims.iter().filter(|claim| claim.agreement == contradicts) {
+        let source = source(claim.fact);
+        if let Some(owner) = claim.owner {
+            for one in &claim.quantities {
+                let what = format!(
+                    "{}: {source} says {} {}, {}, which owns the fact, says {}",
+                    line_text(one.line_id),
+                    one.counter.name(),
+                    one.claimed,
+                    facts.get(owner).map_or("", |fact| fact.source),
+                    one.counted
+                );
+                findings.note_line("R12", what, (one.line_id, vec![claim.fact, owner]));
+            }
+            continue;
         }
+        let what = format!(
+            "{source} claims {} to be {}; as of {} the facts said {}",
+            claim.dimension.map_or("", super::words::Dimension::name),
+            claim.text(),
+            time_text(claim.as_of_ns),
+            claim.facts
+        );
+        findings.note("R12", what, vec![claim.fact]);
     }
 }

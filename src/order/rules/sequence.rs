@@ -1,26 +1,29 @@
 //! Rules about what came before what. Does not know packages' scans.
 
+use std::collections::HashSet;
+
 use super::{Case, Findings, line_text, time_text};
 use crate::event::{Fact, Group, path};
 use crate::order::counter::Counter;
 use crate::order::facts::FactIndex;
-use crate::order::postings::{Posting, Reach};
+use crate::order::lines::Lines;
+use crate::order::moves::{Reach, counter_of};
+use crate::order::policy::Policy;
+use crate::order::postings::{LineIndex, Mark};
 use crate::order::stage::Stage;
+
+/// Lines that came from one another in a row; more is taken for a mistake.
+const ANCESTORS_MAX: usize = 16;
 
 pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
     let mut shipments = facts.counting().filter(|(_, fact)| is_shipment(fact)).peekable();
     if shipments.peek().is_some() {
         for (index, fact) in shipments {
-            for (rule, counter, reports) in [
-                ("R01", Counter::PICKED, reports_picks(case, fact)),
-                ("R02", Counter::PACKED, reports_packs(case, fact)),
-            ] {
-                if reports {
-                    shipped_before(case, (index, fact), (rule, counter), findings);
-                }
-            }
             shipped_while_held(case, (index, fact), findings);
+        }
+        for (rule, counter) in [("R01", Counter::PICKED), ("R02", Counter::PACKED)] {
+            shipped_without(case, (rule, counter), findings);
         }
         unreleased(case, findings);
     }
@@ -32,78 +35,127 @@ fn is_shipment(fact: &Fact<'_>) -> bool {
     fact.type_name() == "shipment.confirmed"
 }
 
-/// Whether the warehouse of a shipment reports picks: as configured, or because it has reported one
-/// of this order.
-fn reports_picks(case: &Case<'_, '_>, shipment: &Fact<'_>) -> bool {
-    let house = case.policy.warehouses.get(shipment.text(path::WAREHOUSE));
-    let configured = house.and_then(|house| house.reports_picks);
-    configured.unwrap_or_else(|| has_reported(case, shipment, "pick.confirmed"))
+/// Which warehouses and sources report the steps of a counter: as configured, or because they have
+/// reported one of this order.
+struct Reports<'c> {
+    policy: &'c Policy,
+    counter: Counter,
+    sources: HashSet<&'c str>,
+    warehouses: HashSet<&'c str>,
 }
 
-fn reports_packs(case: &Case<'_, '_>, shipment: &Fact<'_>) -> bool {
-    let house = case.policy.warehouses.get(shipment.text(path::WAREHOUSE));
-    let configured = house.and_then(|house| house.reports_packs);
-    configured.unwrap_or_else(|| has_reported(case, shipment, "pack.confirmed"))
-}
-
-fn has_reported(case: &Case<'_, '_>, shipment: &Fact<'_>, type_name: &str) -> bool {
-    let warehouse = shipment.text(path::WAREHOUSE);
-    case.folded.facts.counting().any(|(_, fact)| {
-        fact.type_name() == type_name
-            && (fact.source == shipment.source
-                || (!warehouse.is_empty() && fact.text(path::WAREHOUSE) == warehouse))
-    })
-}
-
-/// R01 and R02: shipped lines of which nothing had been picked or packed by then.
-fn shipped_before(
-    case: &Case<'_, '_>,
-    (index, fact): (FactIndex, &Fact<'_>),
-    (rule, counter): (&str, Counter),
-    findings: &mut Findings,
-) {
-    let (facts, lines) = (&case.folded.facts, &case.folded.lines);
-    for shipped in &lines.postings.list {
-        if shipped.fact != index || shipped.counter != Counter::SHIPPED {
-            continue;
-        }
-        let before = lines.postings.list.iter().any(|one| {
-            one.line == shipped.line
-                && one.counter == counter
-                && one.quantity.is_positive()
-                && facts.at_ns(one.fact) <= fact.at_ns
+impl<'c> Reports<'c> {
+    fn of(case: &'c Case<'_, '_>, counter: Counter) -> Self {
+        let told = case.folded.facts.counting().filter(|(_, fact)| {
+            let name = fact.type_name();
+            name.ends_with(".confirmed") && counter_of(name) == Some(counter)
         });
-        if before || !shipped.quantity.is_positive() {
+        let (mut sources, mut warehouses) = (HashSet::new(), HashSet::new());
+        for (_, fact) in told {
+            sources.insert(fact.source);
+            warehouses.insert(fact.text(path::WAREHOUSE));
+        }
+        warehouses.remove("");
+        Self { policy: case.policy, counter, sources, warehouses }
+    }
+
+    fn expected_of(&self, shipment: &Fact<'_>) -> bool {
+        let warehouse = shipment.text(path::WAREHOUSE);
+        let house = self.policy.warehouses.get(warehouse);
+        let configured = house.and_then(|house| match self.counter {
+            Counter::PICKED => house.reports_picks,
+            _ => house.reports_packs,
+        });
+        configured.unwrap_or_else(|| {
+            self.sources.contains(shipment.source) || self.warehouses.contains(warehouse)
+        })
+    }
+}
+
+/// R01 and R02: shipped lines of which nothing was picked or packed.
+fn shipped_without(case: &Case<'_, '_>, (rule, counter): (&str, Counter), findings: &mut Findings) {
+    let (facts, lines) = (&case.folded.facts, &case.folded.lines);
+    let reports = Reports::of(case, counter);
+    let mut has = vec![false; lines.list.len()];
+    for posting in lines.postings.list.iter().filter(|one| one.counter == counter) {
+        if let Some(has) = has.get_mut(posting.line) {
+            *has |= posting.quantity.is_positive();
+        }
+    }
+    for shipped in &lines.postings.list {
+        let is_shipped = shipped.counter == Counter::SHIPPED && shipped.quantity.is_positive();
+        let Some(fact) = facts.get(shipped.fact).filter(|fact| is_shipment(fact)) else { continue };
+        let has = has.get(shipped.line).copied().unwrap_or_default();
+        if !is_shipped || has || !reports.expected_of(fact) {
             continue;
         }
         let line_id = lines.list.get(shipped.line).map_or("", |line| line.name.line_id);
         let what = format!(
-            "{}: {} shipped at {} and nothing {} before",
+            "{}: {} shipped at {} and nothing {}",
             line_text(line_id),
             shipped.quantity,
             time_text(fact.at_ns),
             counter.name()
         );
-        findings.note_line(rule, what, (line_id, vec![index]));
+        findings.note_line(rule, what, (line_id, vec![shipped.fact]));
     }
 }
 
-/// R03: goods were shipped of an order that nothing released.
+/// R03: goods were shipped that nothing released.
 fn unreleased(case: &Case<'_, '_>, findings: &mut Findings) {
-    let lines = &case.folded.lines;
-    let posted = |one: &Posting<'_>| one.counter == Counter::RELEASED && one.quantity.is_positive();
-    let marked = lines.postings.marks.iter().any(|mark| match mark.reach {
-        Reach::Whole(counter) => counter == Counter::RELEASED,
-        Reach::Lift(stage) => stage <= Stage::ACKNOWLEDGED,
-    });
-    if marked || lines.postings.list.iter().any(posted) {
-        return;
+    let (facts, lines) = (&case.folded.facts, &case.folded.lines);
+    let mut released = vec![false; lines.list.len()];
+    let mut shipped: Vec<(LineIndex, FactIndex)> = Vec::new();
+    for posting in lines.postings.list.iter().filter(|one| one.quantity.is_positive()) {
+        match (released.get_mut(posting.line), posting.counter) {
+            (Some(released), Counter::RELEASED) => *released = true,
+            (_, Counter::SHIPPED) => shipped.push((posting.line, posting.fact)),
+            _ => {}
+        }
     }
-    let facts = case.folded.facts.counting().filter(|(_, fact)| is_shipment(fact));
-    let facts: Vec<FactIndex> = facts.map(|(index, _)| index).collect();
-    let at = facts.first().map_or(0, |first| case.folded.facts.at_ns(*first));
-    let what = format!("shipped at {} and never released", time_text(at));
-    findings.note("R03", what, facts);
+    let early = |mark: &&Mark<'_>| match mark.reach {
+        Reach::Whole(counter) => counter == Counter::RELEASED && lines.list.is_empty(),
+        Reach::Lift(stage) => stage <= Stage::ACKNOWLEDGED,
+    };
+    for mark in lines.postings.marks.iter().filter(early) {
+        match mark.line {
+            Some(line) => {
+                released.get_mut(line).into_iter().for_each(|released| *released = true);
+            }
+            None => return,
+        }
+    }
+    if !released.contains(&true) {
+        let shipments = facts.counting().filter(|(_, fact)| is_shipment(fact));
+        let shipments: Vec<FactIndex> = shipments.map(|(index, _)| index).collect();
+        let at = shipments.first().map_or(0, |first| facts.at_ns(*first));
+        let what = format!("shipped at {} and never released", time_text(at));
+        return findings.note("R03", what, shipments);
+    }
+    shipped.retain(|(line, _)| !comes_from_released(lines, &released, *line));
+    shipped.sort_unstable();
+    for of_line in shipped.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((line, first)) = of_line.first() else { continue };
+        let line_id = lines.list.get(*line).map_or("", |line| line.name.line_id);
+        let at = time_text(facts.at_ns(*first));
+        let what = format!("{}: shipped at {at} and never released", line_text(line_id));
+        let by = of_line.iter().map(|(_, fact)| *fact).collect();
+        findings.note_line("R03", what, (line_id, by));
+    }
+}
+
+/// Whether a line, or one that it came from, was released.
+fn comes_from_released(lines: &Lines<'_>, released: &[bool], line: LineIndex) -> bool {
+    let mut next = Some(line);
+    for _ in 0..=lines.list.len().min(ANCESTORS_MAX) {
+        let Some(line) = next else { return false };
+        if released.get(line).copied().unwrap_or_default() {
+            return true;
+        }
+        let parent = lines.list.get(line).map_or("", |line| line.name.parent_line_id);
+        next = if parent.is_empty() { None } else { lines.postings.find(parent) };
+    }
+    false
 }
 
 fn shipped_while_held(
@@ -112,14 +164,7 @@ fn shipped_while_held(
     findings: &mut Findings,
 ) {
     let facts = &case.folded.facts;
-    let net = |thing: &str| {
-        let postings = case.folded.lines.postings.list.iter();
-        let of_it = postings.filter(|one| one.counter == Counter::SHIPPED && one.thing == thing);
-        of_it.map(|posting| posting.quantity).sum::<crate::order::quantity::Quantity>()
-    };
-    let shipment = fact.text(path::SHIPMENT_ID);
-    if !shipment.is_empty() && fact.has_lines() && !net(shipment).is_positive() {
-        // It was taken back.
+    if !facts.is_plausible(index) {
         return;
     }
     for hold in &case.folded.holds {
@@ -145,7 +190,9 @@ fn shipped_while_held(
 fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
     let (facts, lines) = (&case.folded.facts, &case.folded.lines);
     let whole = |reach| reach == Reach::Whole(Counter::CANCELLED);
-    for cancel in lines.postings.marks.iter().filter(|mark| whole(mark.reach) && !mark.undone) {
+    let cancels = lines.postings.marks.iter();
+    let cancels = cancels.filter(|mark| whole(mark.reach) && !mark.undone);
+    for cancel in cancels.filter(|cancel| facts.is_plausible(cancel.fact)) {
         let at = facts.at_ns(cancel.fact);
         let line_id = cancel.line.and_then(|line| lines.list.get(line));
         let line_id = line_id.map(|line| line.name.line_id);
@@ -154,7 +201,8 @@ fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
         for (index, fact) in facts.counting() {
             let concerned =
                 line_id.is_none_or(|line_id| fact.lines().any(|line| line.line_id == line_id));
-            if fact.at_ns > at && is_execution(fact) && concerned && !is_undone(case, fact) {
+            let later = fact.at_ns > at && facts.is_plausible(index);
+            if later && is_execution(fact) && concerned {
                 involved.push(index);
                 first = first.or(Some(fact));
             }
@@ -170,18 +218,6 @@ fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
             findings.note_line("R07", what, (line_id.unwrap_or_default(), involved));
         }
     }
-}
-
-/// Whether a confirmed shipment was taken back.
-fn is_undone(case: &Case<'_, '_>, fact: &Fact<'_>) -> bool {
-    let shipment = fact.text(path::SHIPMENT_ID);
-    is_shipment(fact)
-        && !shipment.is_empty()
-        && case.folded.facts.counting().any(|(_, other)| {
-            other.type_name() == "shipment.reversed"
-                && other.text(path::SHIPMENT_ID) == shipment
-                && other.at_ns >= fact.at_ns
-        })
 }
 
 /// Whether a fact is work towards shipping.
@@ -213,18 +249,21 @@ pub(super) fn is_in_advance(case: &Case<'_, '_>, source: &str) -> bool {
 fn invoiced_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
     let shipping = ["shipment.confirmed", "goods_issue.posted", "carrier.picked_up"];
-    let shipped = facts.counting().find(|(_, fact)| {
+    let plausible = || facts.counting().filter(|(index, _)| facts.is_plausible(*index));
+    let shipped = plausible().find(|(_, fact)| {
         shipping.contains(&fact.type_name()) || fact.type_name() == "shipment.delivered"
     });
-    let shipped = shipped.map(|(_, fact)| fact.at_ns);
-    for (index, fact) in facts.counting() {
-        let before = shipped.is_none_or(|shipped| fact.at_ns < shipped);
-        if fact.type_name() != "invoice.posted" || !before || is_in_advance(case, fact.source) {
+    let shipped = shipped.map(|(index, _)| index);
+    for (index, fact) in plausible().filter(|(_, fact)| fact.type_name() == "invoice.posted") {
+        let before = shipped.is_none_or(|shipped| facts.is_before(index, shipped));
+        if !before || is_in_advance(case, fact.source) {
             continue;
         }
         let when = shipped.map_or_else(
             || "nothing was shipped yet".to_owned(),
-            |shipped| format!("the first goods were shipped at {}", time_text(shipped)),
+            |shipped| {
+                format!("the first goods were shipped at {}", time_text(facts.at_ns(shipped)))
+            },
         );
         let number = fact.text(path::INVOICE_NUMBER);
         let what = format!("invoice {number} posted at {}; {when}", time_text(fact.at_ns));

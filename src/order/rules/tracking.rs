@@ -1,5 +1,8 @@
 //! Rules about packages and shipments. Does not know quantities of the order.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use super::{Case, Findings, time_text};
 use crate::event::{Fact, path};
 use crate::order::facts::FactIndex;
@@ -33,16 +36,16 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipping = ["shipment.confirmed", "dispatch.proofed", "carrier.picked_up"];
     let mut noted: Vec<FactIndex> = Vec::new();
     for package in &case.folded.packages.list {
-        let of_package =
-            || package.facts.iter().filter_map(|index| Some((*index, facts.get(*index)?)));
+        let of_package = || {
+            let its = package.facts.iter().filter(|index| facts.is_plausible(**index));
+            its.filter_map(|index| Some((*index, facts.get(*index)?)))
+        };
         let delivered = of_package().find(|(_, fact)| fact.type_name() == "shipment.delivered");
         let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.type_name()));
         let (Some((index, delivered)), Some((by, shipped))) = (delivered, shipped) else {
             continue;
         };
-        let until =
-            delivered.at_ns.saturating_add(crate::order::facts::precision_ns(delivered.precision));
-        if until < shipped.at_ns && !noted.contains(&index) {
+        if facts.is_before(index, by) && !noted.contains(&index) {
             noted.push(index);
             let what = format!(
                 "delivered at {}, before {} at {}",
@@ -57,31 +60,33 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
 
 /// R22: the same goods under the same number, told twice with other ids.
 fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
-    let shipments: Vec<(FactIndex, &Fact<'_>)> = case
-        .folded
-        .facts
-        .counting()
-        .filter(|(_, fact)| fact.type_name() == "shipment.confirmed" && fact.has_lines())
-        .collect();
-    for (place, (index, fact)) in shipments.iter().enumerate() {
+    let shipments = case.folded.facts.counting();
+    let shipments =
+        shipments.filter(|(_, fact)| fact.type_name() == "shipment.confirmed" && fact.has_lines());
+    let mut known: HashMap<_, (FactIndex, &Fact<'_>)> = HashMap::new();
+    for (index, fact) in shipments {
         let names = names_of(fact);
         if names.is_empty() {
             continue;
         }
-        let same = shipments
-            .iter()
-            .take(place)
-            .find(|(_, other)| names_of(other) == names && contents_of(other) == contents_of(fact));
-        if let Some((before, other)) = same {
-            let what = format!(
-                "{} and {} confirm the same goods under {}",
-                other.event_id,
-                fact.event_id,
-                names.join(", ")
-            );
-            findings.note("R22", what, vec![*before, *index]);
+        let text = names.join(", ");
+        match known.entry((names, contents_of(fact))) {
+            Entry::Vacant(entry) => {
+                entry.insert((index, fact));
+            }
+            Entry::Occupied(entry) => {
+                let (before, other) = *entry.get();
+                let (one, second) = (shipment_text(other), shipment_text(fact));
+                let what = format!("{one} and {second} confirm the same goods under {text}");
+                findings.note("R22", what, vec![before, index]);
+            }
         }
     }
+}
+
+fn shipment_text<'a>(fact: &Fact<'a>) -> &'a str {
+    let shipment = fact.text(path::SHIPMENT_ID);
+    if shipment.is_empty() { fact.event_id } else { shipment }
 }
 
 fn names_of<'a>(fact: &Fact<'a>) -> Vec<&'a str> {
