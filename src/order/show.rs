@@ -129,7 +129,7 @@ fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::Rela
     let named = own
         .clone()
         .any(|one| matches!(one.event.event_type(), "ref.linked" | "order.split" | "order.merged"));
-    let mut related: Vec<proto::RelatedOrder> = folded.incoming.to_vec();
+    let mut related: Vec<proto::RelatedOrder> = Vec::new();
     if named {
         let own: Vec<RecordedEvent> = own.cloned().collect();
         related.extend(links(&own).into_iter().map(|link| proto::RelatedOrder {
@@ -138,11 +138,13 @@ fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::Rela
             offset: link.offset,
         }));
     }
+    related.extend_from_slice(folded.incoming);
+    // Not by offset: arrival changes that. Both may say the same: what the order says itself stays.
     related.sort_by(|one, other| {
-        let key = |one: &proto::RelatedOrder| (one.relation, one.offset);
-        key(one).cmp(&key(other)).then_with(|| one.correlation_id.cmp(&other.correlation_id))
+        one.relation
+            .cmp(&other.relation)
+            .then_with(|| one.correlation_id.cmp(&other.correlation_id))
     });
-    // Both may say the same.
     related.dedup_by(|other, one| {
         other.relation == one.relation
             && other.correlation_id == one.correlation_id
