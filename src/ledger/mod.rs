@@ -12,6 +12,8 @@ mod open;
 mod query;
 mod queue;
 mod replay;
+#[cfg(test)]
+mod shuffle_tests;
 mod verify;
 #[cfg(test)]
 mod views_tests;

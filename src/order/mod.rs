@@ -36,7 +36,7 @@ mod show;
 mod stage;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod words;
 
 pub(crate) use diff::differences;
