@@ -20,6 +20,8 @@ mod disk;
 mod doubt;
 mod follow;
 mod garbage;
+mod golden;
+mod lists;
 mod operations;
 mod order;
 mod overload;
