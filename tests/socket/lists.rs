@@ -89,7 +89,9 @@ fn value_cases(all: &[OrderStatus]) -> Vec<Case> {
             cases.push((filter, Box::new(any)));
         }
         let mut filter = OrderFilter::default();
-        set(&mut filter, vec!["nowhere".to_owned()]);
+        let mut rules = (1..=23).map(|rule| format!("R{rule:02}"));
+        let unused = rules.find(|rule| !values.contains(rule)).unwrap();
+        set(&mut filter, vec![if values[0] == "R01" { unused } else { "nowhere".to_owned() }]);
         cases.push((filter, Box::new(|_| false)));
     }
     cases
