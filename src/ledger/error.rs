@@ -196,7 +196,7 @@ impl QueryError {
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::ViewsBehind { .. } => FailureClass::NotWritten,
+            Self::ViewsBehind { .. } | Self::View(ViewError::Io(_)) => FailureClass::NotWritten,
             Self::InDoubt(_) => FailureClass::InDoubt,
             Self::BeyondHead { .. } | Self::PageToken | Self::Log(_) | Self::View(_) => {
                 FailureClass::Refused
