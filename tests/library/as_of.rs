@@ -156,6 +156,7 @@ fn append_all(ledger: &Ledger, events: &[Event], batch: usize) {
     }
 }
 
+/// Seen red with `<` in place of `<=` for either clock, and with one entry less below an offset.
 #[test]
 fn a_state_of_the_past_is_the_fold_of_what_qualifies_in_hand_made_histories() {
     for batch in [1, 4, 15] {
@@ -209,6 +210,7 @@ fn record_an_hour_ahead(disk: &SimulatedDisk) -> u64 {
     ahead
 }
 
+/// Seen red with recorded times that follow the clock back.
 #[test]
 fn a_clock_that_stepped_back_leaves_one_time_for_all_that_follow() {
     let disk = SimulatedDisk::default();
@@ -260,6 +262,7 @@ fn related(
     }
 }
 
+/// Seen red with links that count from when they occurred.
 #[test]
 fn a_state_of_the_past_has_what_was_linked_and_split_by_then() {
     let history = "unresolved/x/u";

@@ -25,6 +25,7 @@ fn golden(number: usize) -> Vec<order_ledger::proto::OrderEvent> {
     histories().swap_remove(number - 1)
 }
 
+/// Seen red without `linked_from`.
 #[test]
 fn a_timeline_says_what_each_event_changed_and_whose_history_it_is_from() {
     run(async {
@@ -119,6 +120,7 @@ fn by_field(differences: &[OrderDifference]) -> BTreeMap<&str, (&str, &str)> {
     known
 }
 
+/// Seen red with the two states exchanged.
 #[test]
 fn two_states_of_an_order_are_compared_field_by_field() {
     run(async {

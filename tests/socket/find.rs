@@ -150,7 +150,8 @@ fn pages_of_a_look_up_fit_together_while_others_come() {
     });
 }
 
-/// Seen red with a token whose request is a text in which a space ends a field.
+/// Seen red with a token whose request is a text in which a space ends a field, and with one that is
+/// not compared with the request.
 #[test]
 fn a_token_of_another_ledger_or_look_up_and_garbage_are_refused() {
     run(async {
@@ -184,7 +185,7 @@ fn a_token_of_another_ledger_or_look_up_and_garbage_are_refused() {
         ] {
             refusal(refused(&mut client, with(altered, &token)).await);
         }
-        let bad = ["garbage", ".", &token[1..], &format!("{token}0"), &format!("{token}zz")];
+        let bad = ["garbage", ".", &token[8..], &format!("{token}0"), &format!("{token}zz")];
         for garbage in bad {
             refusal(refused(&mut client, with(first.clone(), garbage)).await);
         }
@@ -213,6 +214,7 @@ fn a_look_up_without_a_value_or_of_the_past_is_refused_all_at_once() {
     });
 }
 
+/// Seen red with `at_least` that is not heeded.
 #[test]
 fn a_look_up_waits_for_the_head_that_it_asks_for() {
     run(async {

@@ -46,8 +46,7 @@ async fn from_log(client: &mut Client, order: &str, head: u64) -> [u64; 2] {
     [answer.order.unwrap().revision, timeline.revision]
 }
 
-/// The same from the views, or why there is no answer.
-async fn from_views(client: &mut Client, order: &str, head: u64) -> Result<[u64; 2], Status> {
+async fn listed(client: &mut Client, order: &str, head: u64) -> Result<u64, Status> {
     let filter = OrderFilter { sources: vec![format!("wms:{order}")], ..OrderFilter::default() };
     let request = ListOrdersRequest {
         filter: Some(filter),
@@ -58,6 +57,11 @@ async fn from_views(client: &mut Client, order: &str, head: u64) -> Result<[u64;
     let list = client.list_orders(request).await?.into_inner();
     assert!(list.basis >= head);
     assert_eq!(list.orders.len(), 1, "{order} at {head}");
+    assert_eq!(list.orders[0].correlation_id, order);
+    Ok(list.orders[0].revision)
+}
+
+async fn found(client: &mut Client, order: &str, head: u64) -> Result<u64, Status> {
     let request = FindOrdersRequest {
         value: format!("PO {order}"),
         basis: at_least(head),
@@ -66,9 +70,19 @@ async fn from_views(client: &mut Client, order: &str, head: u64) -> Result<[u64;
     let found = client.find_orders(request).await?.into_inner();
     assert!(found.basis >= head);
     assert_eq!(found.orders.len(), 1, "{order} at {head}");
-    let found = found.orders[0].order.clone().unwrap();
-    assert_eq!((&*list.orders[0].correlation_id, &*found.correlation_id), (order, order));
-    Ok([list.orders[0].revision, found.revision])
+    let status = found.orders[0].order.as_ref().unwrap();
+    assert_eq!(status.correlation_id, order);
+    Ok(status.revision)
+}
+
+/// The same from the views, or why there is no answer; either question may be the first.
+async fn from_views(client: &mut Client, order: &str, head: u64) -> Result<[u64; 2], Status> {
+    if head.is_multiple_of(2) {
+        let found = found(client, order, head).await?;
+        return Ok([listed(client, order, head).await?, found]);
+    }
+    let listed = listed(client, order, head).await?;
+    Ok([listed, found(client, order, head).await?])
 }
 
 /// Appends to an order of its own; after every acknowledgement each query shows it, where it must
@@ -76,7 +90,7 @@ async fn from_views(client: &mut Client, order: &str, head: u64) -> Result<[u64;
 async fn write_and_read(mut client: Client, writer: u64, rounds: u64) {
     let order = format!("o{writer}");
     for round in 0..rounds {
-        let more = (0..3).map(|n| event(&format!("other {writer} {round}"), n));
+        let more = (0..2).map(|n| event(&format!("other {writer} {round}"), n));
         let events = [numbered(&order, round)].into_iter().chain(more);
         let head = append(&mut client, events).await.head;
         assert_eq!(from_log(&mut client, &order, head).await, [round + 1; 2]);
@@ -114,7 +128,7 @@ async fn all_write_and_read(server: &Server, rounds: u64) {
     }
 }
 
-/// Seen red with lists that do not wait for the views.
+/// Seen red with lists, and with look-ups, that do not wait for the views.
 #[test]
 fn every_query_shows_what_was_acknowledged_while_others_write() {
     run(async {
@@ -146,7 +160,8 @@ fn views_that_stand_still_are_said_to_be_behind_and_the_log_answers() {
         let head = append(&mut client, [numbered("o9", 1), numbered("o8", 0)]).await.head;
         assert_eq!(from_log(&mut client, "o9", head).await, [2; 2]);
         assert_eq!(from_log(&mut client, "o8", head).await, [1; 2]);
-        check_behind(&from_views(&mut client, "o9", head).await.unwrap_err());
+        check_behind(&listed(&mut client, "o9", head).await.unwrap_err());
+        check_behind(&found(&mut client, "o9", head).await.unwrap_err());
         // Without `at_least` too: never an old answer.
         let list = client.list_orders(ListOrdersRequest::default()).await;
         check_behind(&list.unwrap_err());
@@ -207,7 +222,7 @@ fn an_order_that_cannot_be_read_now_is_unavailable_and_not_lost() {
 }
 
 /// The views say that they are behind, appends stop where the tail is full, and all of it ends with
-/// the disk's failure.
+/// the disk's failure. Seen red with a tail without a bound.
 #[test]
 fn views_that_cannot_be_written_stop_lists_then_appends_and_recover() {
     run(async {
