@@ -102,9 +102,9 @@ fn show(matrix: &Matrix) {
 #[test]
 fn the_marketplace_and_the_facts_agree_or_the_events_say_why_not() {
     let Some((path, lines)) = real_events("olist") else { return };
-    let folder = Folder::new();
-    folder.run(&["import", path.to_str().unwrap()]).ok();
-    let watch = folder.run(&["watch", "--from", "0", "--output", "ndjson"]).ndjson();
+    let ledger = Folder::new();
+    ledger.run(&["import", path.to_str().unwrap()]).ok();
+    let watch = ledger.run(&["watch", "--from", "0", "--output", "ndjson"]).ndjson();
     let orders: HashMap<String, Json> = watch
         .into_iter()
         .map(|row| (text(&row["order"]["correlation_id"]), row["order"].clone()))

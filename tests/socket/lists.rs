@@ -70,9 +70,11 @@ fn word_cases(all: &[OrderStatus]) -> Vec<Case> {
 
 type Values = fn(&OrderStatus) -> &Vec<String>;
 
+type Set = fn(&mut OrderFilter, Vec<String>);
+
 /// Filters by what an order has any number of.
 fn value_cases(all: &[OrderStatus]) -> Vec<Case> {
-    let fields: [(Values, fn(&mut OrderFilter, Vec<String>)); 4] = [
+    let fields: [(Values, Set); 4] = [
         (|order| &order.open_reasons, |filter, values| filter.open_reasons = values),
         (|order| &order.warehouses, |filter, values| filter.warehouses = values),
         (|order| &order.sources, |filter, values| filter.sources = values),

@@ -22,22 +22,22 @@ fn numbered(order: &str, id: u64) -> OrderEvent {
     OrderEvent { source: format!("wms:{order}"), refs: vec![po], ..event(order, id) }
 }
 
-fn at_least(head: u64) -> Option<Basis> {
-    Some(Basis { at_least: head, ..Basis::default() })
+fn at_least(head: u64) -> Basis {
+    Basis { at_least: head, ..Basis::default() }
 }
 
 /// What one order is in the answers that are made from the log.
 async fn from_log(client: &mut Client, order: &str, head: u64) -> [u64; 2] {
     let request = GetOrderRequest {
         correlation_id: order.into(),
-        basis: at_least(head),
+        basis: Some(at_least(head)),
         ..GetOrderRequest::default()
     };
     let answer = client.get_order(request).await.unwrap().into_inner();
     assert!(answer.basis >= head, "{order}: {} of {head}", answer.basis);
     let request = GetTimelineRequest {
         correlation_id: order.into(),
-        basis: at_least(head),
+        basis: Some(at_least(head)),
         ..GetTimelineRequest::default()
     };
     let timeline = client.get_timeline(request).await.unwrap().into_inner();
@@ -51,7 +51,7 @@ async fn listed(client: &mut Client, order: &str, head: u64) -> Result<u64, Stat
     let request = ListOrdersRequest {
         filter: Some(filter),
         sort: OrderSort::FirstSeen.into(),
-        basis: at_least(head),
+        basis: Some(at_least(head)),
         ..ListOrdersRequest::default()
     };
     let list = client.list_orders(request).await?.into_inner();
@@ -64,7 +64,7 @@ async fn listed(client: &mut Client, order: &str, head: u64) -> Result<u64, Stat
 async fn found(client: &mut Client, order: &str, head: u64) -> Result<u64, Status> {
     let request = FindOrdersRequest {
         value: format!("PO {order}"),
-        basis: at_least(head),
+        basis: Some(at_least(head)),
         ..FindOrdersRequest::default()
     };
     let found = client.find_orders(request).await?.into_inner();
@@ -203,7 +203,7 @@ fn an_order_that_cannot_be_read_now_is_unavailable_and_not_lost() {
         let mut client = server.client().await;
         let asking = || GetOrderRequest {
             correlation_id: "old".into(),
-            basis: at_least(head),
+            basis: Some(at_least(head)),
             ..GetOrderRequest::default()
         };
         match client.get_order(asking()).await {

@@ -12,6 +12,7 @@ use crate::limits::Limits;
 const ARRIVALS: usize = 2;
 
 /// Files of events, wherever they are: `ORDER_LEDGER_TEST_DATA`, or beside the project.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn files() -> Vec<PathBuf> {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     let data = std::env::var_os("ORDER_LEDGER_TEST_DATA").map_or_else(beside, PathBuf::from);
