@@ -141,9 +141,7 @@ fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::Rela
     related.extend_from_slice(folded.incoming);
     // Not by offset: arrival changes that. Both may say the same: what the order says itself stays.
     related.sort_by(|one, other| {
-        one.relation
-            .cmp(&other.relation)
-            .then_with(|| one.correlation_id.cmp(&other.correlation_id))
+        (one.relation, &one.correlation_id).cmp(&(other.relation, &other.correlation_id))
     });
     related.dedup_by(|other, one| {
         other.relation == one.relation

@@ -56,7 +56,12 @@ fn alone(_: &str, _: &[RecordedEvent], _: AsOf) -> (Vec<String>, Vec<proto::Rela
     (Vec::new(), Vec::new())
 }
 
-fn check(ledger: &Ledger, all: &[RecordedEvent], name: &str, as_of: AsOf, related: Related<'_>) {
+fn check(
+    (ledger, all): (&Ledger, &[RecordedEvent]),
+    name: &str,
+    as_of: AsOf,
+    related: Related<'_>,
+) {
     let order = ledger.get_order(name, as_of).unwrap();
     let expected = expected(all, name, as_of, related);
     assert_eq!(order.basis, expected.basis, "{name} {as_of:?}");
@@ -106,7 +111,7 @@ fn check_all(ledger: &Ledger, names: &[String], related: Related<'_>, one_in: us
                     }
                     let (offset, recorded_at_ns) = (*offset, *recorded_at_ns);
                     let as_of = AsOf { offset, recorded_at_ns, occurred_at_ns: *occurred_at_ns };
-                    check(ledger, &all, name, as_of, related);
+                    check((ledger, &all), name, as_of, related);
                     asked += 1;
                 }
             }
@@ -130,7 +135,7 @@ fn told(order: &str, id: u32, kind: &str, seconds: Option<i64>) -> OrderEvent {
 
 /// Equal times, times before all others, times far off, and no times.
 fn hand_made() -> Vec<Event> {
-    let events = [
+    let events = vec![
         told("a", 1, "order.created", Some(1_700_000_100)),
         told("b", 2, "order.created", None),
         told("a", 3, "order.released", Some(1_700_000_300)),
@@ -278,7 +283,7 @@ fn a_state_of_the_past_has_what_was_linked_and_split_by_then() {
         lines: Vec::new(),
         ..told("a", 7, "order.split", Some(1_700_000_500))
     };
-    let events = [
+    let events = vec![
         told(history, 1, "pick.confirmed", Some(1_700_000_010)),
         told("a", 2, "order.created", Some(1_700_000_020)),
         naming(told("a", 3, "ref.linked", Some(1_700_000_900))),
