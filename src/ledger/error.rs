@@ -220,7 +220,7 @@ impl QueryError {
     #[must_use]
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::ViewsBehind { .. } => FailureClass::NotWritten,
+            Self::ViewsBehind { .. } | Self::View(ViewError::Io(_)) => FailureClass::NotWritten,
             Self::InDoubt(_) => FailureClass::InDoubt,
             Self::BeyondHead { .. }
             | Self::InFuture { .. }

@@ -14,6 +14,8 @@ mod progress;
 mod query;
 mod queue;
 mod replay;
+#[cfg(test)]
+mod shuffle_tests;
 mod verify;
 #[cfg(test)]
 mod views_tests;

@@ -30,7 +30,7 @@ impl Random {
 
 /// Events of a demo, among them histories that nobody can name at first, links to them and back,
 /// splits and merges.
-fn events(orders: u64, seed: u64) -> Vec<Event> {
+pub(super) fn events(orders: u64, seed: u64) -> Vec<Event> {
     let mut random = Random(seed * 77 + 1);
     let mut told: Vec<OrderEvent> = Demo { orders, seed }.events().collect();
     let names: Vec<String> = told.iter().map(|event| event.correlation_id.clone()).collect();

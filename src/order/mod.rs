@@ -42,7 +42,7 @@ mod shown_lines;
 mod stage;
 mod status;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod violations;
 mod words;
 

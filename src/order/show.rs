@@ -61,7 +61,7 @@ pub(crate) fn status_of(folded: &Folded<'_>, history: &History<'_>) -> OrderStat
         oldest_open_ns: opened.map(|index| facts.at_ns(index)).min(),
         anomaly_rules: texts(&mut folded.findings.iter().map(|finding| finding.rule.id)),
         warehouses: texts(&mut facts.meant().map(|(_, fact)| fact.text(path::WAREHOUSE))),
-        sources: texts(&mut facts.meant().map(|(_, fact)| fact.source)),
+        sources: texts(&mut facts.all.iter().map(|fact| fact.source)),
         updated_offset: last.map_or(0, Fact::offset),
         updated_ns: last.map_or(0, |last| last.recorded.recorded_at_ns),
         first_occurred_ns: occurred().min(),
@@ -125,7 +125,7 @@ fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::Rela
     let named = own
         .clone()
         .any(|one| matches!(one.event.event_type(), "ref.linked" | "order.split" | "order.merged"));
-    let mut related: Vec<proto::RelatedOrder> = folded.incoming.to_vec();
+    let mut related: Vec<proto::RelatedOrder> = Vec::new();
     if named {
         let own: Vec<RecordedEvent> = own.cloned().collect();
         related.extend(links(&own).into_iter().map(|link| proto::RelatedOrder {
@@ -134,11 +134,11 @@ fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::Rela
             offset: link.offset,
         }));
     }
+    related.extend_from_slice(folded.incoming);
+    // Not by offset: arrival changes that. Both may say the same: what the order says itself stays.
     related.sort_by(|one, other| {
-        let key = |one: &proto::RelatedOrder| (one.relation, one.offset);
-        key(one).cmp(&key(other)).then_with(|| one.correlation_id.cmp(&other.correlation_id))
+        (one.relation, &one.correlation_id).cmp(&(other.relation, &other.correlation_id))
     });
-    // Both may say the same.
     related.dedup_by(|other, one| {
         other.relation == one.relation
             && other.correlation_id == one.correlation_id

@@ -1,6 +1,8 @@
 //! Tests of the fold: the golden set, and that no order of arrival changes an order.
 //! Does not know tests of single parts, which stand beside them.
 
+mod data;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -93,7 +95,7 @@ fn every_golden_history_folds_to_its_order() {
 
 /// An order without what depends on arrival by its meaning: offsets (replaced by identities)
 /// and recorded times, and R17, which is about arrival.
-fn without_arrival(order: &Order, events: &[RecordedEvent]) -> serde_json::Value {
+pub(crate) fn without_arrival(order: &Order, events: &[RecordedEvent]) -> serde_json::Value {
     let mut json = order_to_json(order);
     let object = json.as_object_mut().unwrap();
     for name in ["first_event", "last_event", "revision"] {
@@ -148,7 +150,7 @@ fn strip(json: &mut serde_json::Value, events: &[RecordedEvent]) {
 }
 
 /// A small generator, so that a failure can be repeated.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn below(&mut self, limit: usize) -> usize {
@@ -158,7 +160,7 @@ impl Random {
         usize::try_from(self.0 % u64::try_from(limit).unwrap()).unwrap()
     }
 
-    fn shuffle<T>(&mut self, list: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
         for end in (1..list.len()).rev() {
             list.swap(end, self.below(end + 1));
         }

@@ -34,7 +34,8 @@ pub(super) async fn find_orders(
     let limit = page_rows(request.page_size, &mut violations);
     only_at_head(request.basis.as_ref(), &mut violations);
     refuse(&violations)?;
-    let about = format!("{} {} {} {}", ledger.id(), request.value, request.r#type, request.issuer);
+    let asked = (&request.value, &request.r#type, &request.issuer);
+    let about = format!("{} {asked:?}", ledger.id());
     let after = match token_of(&request.page_token, &about)? {
         None => None,
         Some(rest) => Some(FindPosition(from_hex(rest).ok_or_else(bad_token)?)),

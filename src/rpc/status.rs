@@ -12,6 +12,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::event::{Violation, to_hex};
 use crate::ledger::{AppendError, FailureClass, QueryError, ReusedId, WrongRevision};
+use crate::view::ViewError;
 
 /// The domain of every `ErrorInfo`.
 const ERROR_DOMAIN: &str = "orderledger";
@@ -147,6 +148,11 @@ impl IntoStatus for QueryError {
             }
             Self::PageToken => {
                 status(Code::InvalidArgument, "PAGE_TOKEN", refused, self.to_string())
+            }
+            Self::View(ViewError::Io(_)) => {
+                tracing::error!(error = %self, "the views cannot be read");
+                let message = format!("{self}: ask again later; look at the server's log");
+                status(Code::Unavailable, "UNREADABLE", self.class(), message)
             }
             Self::Log(_) | Self::View(_) => {
                 tracing::error!(error = %self, "a query failed");

@@ -156,8 +156,12 @@ impl Tables {
         Ok(Self { open: RwLock::new(Some(Open::of(database)?)) })
     }
 
+    /// Opens the file again, where it can be written.
     pub(super) fn reopen(&self, disk: &dyn Disk, path: &Path) -> Result<(), ViewError> {
-        let file = disk.open(path).map_err(|error| ViewError::Io(error.to_string()))?;
+        let io = |error: std::io::Error| ViewError::Io(error.to_string());
+        let file = disk.open(path).map_err(io)?;
+        // While nothing can be written the state that is open goes on being read.
+        touch(&*file).map_err(io)?;
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
         close(&mut open);
         *open = Some(Open::of(database(file)?)?);
@@ -214,6 +218,15 @@ impl Open {
         let newest = guarded(|| Snapshot::open(&database))?;
         Ok(Self { newest: RwLock::new(Arc::new(newest)), database })
     }
+}
+
+/// Writes the first byte of a file again, durably.
+fn touch(file: &dyn DiskFile) -> std::io::Result<()> {
+    let mut first = [0];
+    if file.read_at(&mut first, 0)? == 1 {
+        file.write_at(&first, 0)?;
+    }
+    file.sync()
 }
 
 fn database(file: Arc<dyn DiskFile>) -> Result<Database, ViewError> {

@@ -36,9 +36,11 @@ pub(crate) fn parsed(lines: &str) -> Vec<Json> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A file of real events and its lines; `None`, with a word about it, where there is none.
+/// A file of real events and its lines; `None`, with a word about it, where there is none. They are
+/// looked for beside the project, or where `ORDER_LEDGER_TEST_DATA` says.
 pub(crate) fn real_events(name: &str) -> Option<(PathBuf, String)> {
-    let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let data = std::env::var_os("ORDER_LEDGER_TEST_DATA").map_or_else(beside, PathBuf::from);
     let path = data.join(name).join("events.ndjson.gz");
     let Ok(file) = std::fs::File::open(&path) else {
         eprintln!("skipped: there is no {}", path.display());

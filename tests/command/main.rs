@@ -18,6 +18,7 @@ mod find;
 mod format_reader;
 mod import;
 mod list;
+mod olist;
 mod order;
 mod output;
 mod real_data;

@@ -8,6 +8,7 @@
 )]
 
 mod append;
+mod as_of;
 mod corruption;
 mod fault;
 mod faults;

@@ -1,10 +1,12 @@
-//! A disk that fails, fills up or stands still when a test says so. Only the log's folder does.
+//! A disk that fails, fills up, delays or stands still when a test says so: the log's folder, or the
+//! views.
 
 use std::fmt::Debug;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use order_ledger::{Disk, DiskFile, FileSystem};
 
@@ -15,7 +17,12 @@ pub(crate) struct Switches {
     pub(crate) sync_fails: AtomicBool,
     /// There is no room for another log segment.
     pub(crate) full: AtomicBool,
+    /// What changes the views fails.
+    pub(crate) views_fail: AtomicBool,
+    /// How long each change of the views takes beside its own time, in milliseconds.
+    pub(crate) views_delay_ms: AtomicU64,
     stands_still: Mutex<bool>,
+    views_stand_still: Mutex<bool>,
     goes_on: Condvar,
 }
 
@@ -24,6 +31,22 @@ impl Switches {
     pub(crate) fn stand_still(&self, still: bool) {
         *self.stands_still.lock().unwrap() = still;
         self.goes_on.notify_all();
+    }
+
+    /// Lets changes of the views wait, or go on.
+    pub(crate) fn stand_still_views(&self, still: bool) {
+        *self.views_stand_still.lock().unwrap() = still;
+        self.goes_on.notify_all();
+    }
+
+    fn change_views(&self) -> io::Result<()> {
+        let still = self.views_stand_still.lock().unwrap();
+        drop(self.goes_on.wait_while(still, |still| *still).unwrap());
+        std::thread::sleep(Duration::from_millis(self.views_delay_ms.load(Ordering::SeqCst)));
+        if self.views_fail.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the test's disk fails"));
+        }
+        Ok(())
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -46,12 +69,21 @@ struct LogFile {
     switches: Arc<Switches>,
 }
 
+#[derive(Debug)]
+struct ViewsFile {
+    file: Arc<dyn DiskFile>,
+    switches: Arc<Switches>,
+}
+
 impl TestDisk {
     fn wrapped(&self, path: &Path, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
+        let switches = Arc::clone(&self.0);
+        if path.ends_with("views.redb") {
+            return Arc::new(ViewsFile { file, switches });
+        }
         if !is_log(path) {
             return file;
         }
-        let switches = Arc::clone(&self.0);
         Arc::new(LogFile { file, switches })
     }
 }
@@ -116,6 +148,31 @@ impl DiskFile for LogFile {
 
     fn sync(&self) -> io::Result<()> {
         self.switches.sync()?;
+        self.file.sync()
+    }
+}
+
+impl DiskFile for ViewsFile {
+    fn size(&self) -> io::Result<u64> {
+        self.file.size()
+    }
+
+    fn read_at(&self, buffer: &mut [u8], position: u64) -> io::Result<usize> {
+        self.file.read_at(buffer, position)
+    }
+
+    fn write_at(&self, bytes: &[u8], position: u64) -> io::Result<usize> {
+        self.switches.change_views()?;
+        self.file.write_at(bytes, position)
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        self.switches.change_views()?;
+        self.file.set_size(size)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.switches.change_views()?;
         self.file.sync()
     }
 }

@@ -153,7 +153,7 @@ fn a_token_of_another_request_is_refused() {
             at_basis(Basis { as_of_recorded: Some(Timestamp::default()), ..Basis::default() }),
             ask(2, "nonsense"),
             ask(2, "0.0.0"),
-            ask(2, &token[1..]),
+            ask(2, &token[8..]),
             ask(2, &format!("{token}.1")),
         ];
         for request in others {
