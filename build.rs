@@ -30,6 +30,18 @@ const FILES: [&str; 3] = [
 /// Files whose messages are the library's own types, on the server too.
 const SHARED_FILES: [&str; 2] = ["orderledger/v1/order_event.proto", "orderledger/v1/order.proto"];
 
+/// Other messages that are the library's own types on the server too.
+const SHARED_MESSAGES: [&str; 8] = [
+    "Basis",
+    "FindOrdersRequest",
+    "FindOrdersResponse",
+    "FoundOrder",
+    "ListOrdersRequest",
+    "ListOrdersResponse",
+    "OrderFilter",
+    "OrderSort",
+];
+
 /// Message fields that the server handles as bytes: `(message, field)`.
 const STORED_BYTES: [(&str, &str); 3] =
     [("AppendRequest", "events"), ("RecordedEvent", "event"), ("ReplayResponse", "events")];
@@ -71,13 +83,15 @@ fn generate(
     Ok(())
 }
 
-/// The messages and enums of the shared files, by name.
+/// The messages and enums that are shared, by name.
 fn shared_types(descriptors: &FileDescriptorSet) -> impl Iterator<Item = String> {
     let shared = descriptors.file.iter().filter(|file| SHARED_FILES.contains(&file.name()));
-    shared.flat_map(|file| {
+    let others = SHARED_MESSAGES.map(str::to_owned);
+    let shared = shared.flat_map(|file| {
         let messages = file.message_type.iter().map(|message| message.name().to_owned());
         messages.chain(file.enum_type.iter().map(|one| one.name().to_owned()))
-    })
+    });
+    shared.chain(others)
 }
 
 fn with_stored_bytes(mut descriptors: FileDescriptorSet) -> Result<FileDescriptorSet, String> {

@@ -3,7 +3,7 @@
 use clap::Args;
 use prost_types::Timestamp;
 
-use crate::rpc::wire;
+use crate::proto;
 use crate::time::parse_rfc3339;
 
 /// Which state of the ledger a question is about.
@@ -22,7 +22,7 @@ pub(super) struct AsOfArguments {
 }
 
 impl AsOfArguments {
-    pub(super) fn basis(&self) -> wire::Basis {
+    pub(super) fn basis(&self) -> proto::Basis {
         basis(self.as_of_offset, self.as_of_recorded)
     }
 
@@ -32,8 +32,8 @@ impl AsOfArguments {
 }
 
 /// The state of the log before an offset, or at a time.
-pub(super) fn basis(offset: Option<u64>, recorded: Option<Timestamp>) -> wire::Basis {
-    wire::Basis { at_least: 0, as_of_offset: offset, as_of_recorded: recorded }
+pub(super) fn basis(offset: Option<u64>, recorded: Option<Timestamp>) -> proto::Basis {
+    proto::Basis { at_least: 0, as_of_offset: offset, as_of_recorded: recorded }
 }
 
 pub(super) fn parse_time(text: &str) -> Result<Timestamp, String> {

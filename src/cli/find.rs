@@ -10,7 +10,7 @@ use super::grid::{Grid, column};
 use super::list::{Limit, word};
 use super::output::{Output, json_of, seconds_text, width};
 use super::target::Target;
-use crate::rpc::wire;
+use crate::proto;
 
 #[derive(Debug, Args)]
 pub(super) struct Find {
@@ -33,7 +33,7 @@ pub(super) struct Find {
 impl Find {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut client = self.target.connect_existing().await?;
-        let mut request = wire::FindOrdersRequest {
+        let mut request = proto::FindOrdersRequest {
             value: self.value.clone(),
             r#type: self.reference_type.clone(),
             issuer: self.issuer.clone(),
@@ -61,7 +61,7 @@ impl Find {
         Ok(())
     }
 
-    fn print(&self, found: &[wire::FoundOrder], (basis, more): (u64, bool)) -> io::Result<()> {
+    fn print(&self, found: &[proto::FoundOrder], (basis, more): (u64, bool)) -> io::Result<()> {
         let mut out = io::stdout().lock();
         let mut rows = found.iter().map(|row| json_of("FoundOrder", row));
         match self.output {
@@ -76,7 +76,7 @@ impl Find {
     }
 }
 
-fn grid_of(found: &[wire::FoundOrder]) -> Grid {
+fn grid_of(found: &[proto::FoundOrder]) -> Grid {
     let mut grid = Grid::new([
         column("TYPE").wrap(),
         column("ISSUER").optional().wrap(),

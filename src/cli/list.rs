@@ -11,8 +11,7 @@ use super::failure::Failure;
 use super::grid::{Grid, column};
 use super::output::{Output, duration_text, json_of, seconds_text, width};
 use super::target::Target;
-use crate::proto::{DimensionStatus, OrderStatus, StageAge, StatusDimension};
-use crate::rpc::wire;
+use crate::proto::{self, DimensionStatus, OrderStatus, StageAge, StatusDimension};
 use crate::time::now_ns;
 
 /// Rows of the largest page.
@@ -122,11 +121,11 @@ impl List {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let mut client = self.target.connect_existing().await?;
         let sort = match self.sort {
-            Sort::Updated => wire::OrderSort::Updated,
-            Sort::FirstSeen => wire::OrderSort::FirstSeen,
-            Sort::StageAge => wire::OrderSort::StageAge,
+            Sort::Updated => proto::OrderSort::Updated,
+            Sort::FirstSeen => proto::OrderSort::FirstSeen,
+            Sort::StageAge => proto::OrderSort::StageAge,
         };
-        let mut request = wire::ListOrdersRequest {
+        let mut request = proto::ListOrdersRequest {
             filter: Some(self.filter.message()),
             sort: sort.into(),
             reverse: self.reverse,
@@ -176,8 +175,8 @@ impl List {
 }
 
 impl FilterArguments {
-    fn message(&self) -> wire::OrderFilter {
-        wire::OrderFilter {
+    fn message(&self) -> proto::OrderFilter {
+        proto::OrderFilter {
             commercial: self.commercial.clone(),
             fulfillment: self.fulfillment.clone(),
             shipment: self.shipment.clone(),

@@ -201,6 +201,9 @@ pub enum QueryError {
         /// Why the views cannot be written, where they cannot.
         failure: Option<String>,
     },
+    /// The request is not one that can be answered: all that is wrong with it.
+    #[error("{}", sentence("the request breaks", .0))]
+    Invalid(Vec<Violation>),
     /// The page token is not one that this ledger gave for this question.
     #[error(
         "the page token does not belong to this request on this ledger; allowed is the \
@@ -222,7 +225,8 @@ impl QueryError {
         match self {
             Self::ViewsBehind { .. } | Self::View(ViewError::Io(_)) => FailureClass::NotWritten,
             Self::InDoubt(_) => FailureClass::InDoubt,
-            Self::BeyondHead { .. }
+            Self::Invalid(_)
+            | Self::BeyondHead { .. }
             | Self::InFuture { .. }
             | Self::PageToken
             | Self::Log(_)

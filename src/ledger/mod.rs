@@ -10,6 +10,7 @@ mod known;
 mod links;
 mod list;
 mod open;
+mod page;
 mod progress;
 mod query;
 mod queue;
@@ -41,9 +42,6 @@ pub use verify::{VerifyReport, verify};
 pub use wait::Pending;
 
 pub use crate::view::SourceWatermark;
-pub(crate) use crate::view::{
-    FindPosition, FindQuery, FoundOrder, ListPosition, ListQuery, ListSort, OrderFilter,
-};
 
 use admission::LookedUp;
 use batch::Prepared;

@@ -4,13 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{
-    Batch, FindQuery, Ledger, ListQuery, ListSort, Options, OrderFilter, QueryError, verify,
-};
+use super::{Batch, Ledger, Options, QueryError, verify};
 use crate::demo::Demo;
 use crate::event::Event;
 use crate::order::{Dimension, OrderStatus, Policy, Word};
 use crate::proto::{OrderEvent, OrderRelation, Reference};
+use crate::view::{FindQuery, ListQuery, ListSort, OrderFilter};
 
 /// A small generator of numbers that are the same everywhere.
 struct Random(u64);
@@ -209,7 +208,7 @@ fn the_views_of_an_idle_ledger_are_never_behind() {
     for event in events(20, 2) {
         let head = ledger.append(Batch::of([event])).unwrap().head;
         assert!(ledger.views_at_least(head).unwrap() >= head);
-        let list = ledger.list_orders(&ListQuery { limit: 1, ..ListQuery::default() }).unwrap();
+        let list = ledger.list(&ListQuery { limit: 1, ..ListQuery::default() }).unwrap();
         assert!(list.basis >= head);
     }
     let beyond = ledger.views_at_least(ledger.head() + 1);
@@ -221,7 +220,7 @@ fn the_views_of_an_idle_ledger_are_never_behind() {
 /// Every order, by first sight.
 fn all(ledger: &Ledger) -> Vec<(String, OrderStatus)> {
     let sort = ListSort::FirstSeen;
-    ledger.list_orders(&ListQuery { sort, limit: 100_000, ..ListQuery::default() }).unwrap().rows
+    ledger.list(&ListQuery { sort, limit: 100_000, ..ListQuery::default() }).unwrap().rows
 }
 
 fn at(status: &OrderStatus, dimension: Dimension) -> (Word, Option<i64>) {
@@ -306,7 +305,7 @@ fn pages_list_what_a_naive_filter_and_sort_gives() {
         let expected: Vec<&String> = expected.iter().map(|(_, place)| &rows[*place].0).collect();
         let mut listed = Vec::new();
         loop {
-            let page = ledger.list_orders(&query).unwrap();
+            let page = ledger.list(&query).unwrap();
             assert!(page.rows.len() <= query.limit);
             listed.extend(page.rows.into_iter().map(|(name, _)| name));
             query.after = page.next;
@@ -333,7 +332,7 @@ fn an_order_that_does_not_change_is_listed_once_while_the_ledger_grows() {
     let mut query = ListQuery { limit: 7, ..ListQuery::default() };
     let mut listed = Vec::new();
     loop {
-        let page = ledger.list_orders(&query).unwrap();
+        let page = ledger.list(&query).unwrap();
         listed.extend(page.rows.into_iter().map(|(name, _)| name));
         let Some(next) = page.next else { break };
         query.after = Some(next);
@@ -352,7 +351,7 @@ fn orders_are_found_by_every_reference_that_they_carry_and_by_name() {
     append(&ledger, &events(80, 4), &mut Random(4));
     for (name, status) in all(&ledger) {
         let query = FindQuery { value: name.clone(), limit: 10, ..FindQuery::default() };
-        let found = ledger.find_orders(&query).unwrap();
+        let found = ledger.find(&query).unwrap();
         let own = &found.rows[0];
         assert_eq!((&own.correlation_id, &own.status), (&name, &status));
         assert_eq!(own.reference.reference.as_ref().unwrap().r#type, "correlation_id");
@@ -368,7 +367,7 @@ fn orders_are_found_by_every_reference_that_they_carry_and_by_name() {
             };
             let mut carriers = Vec::new();
             loop {
-                let page = ledger.find_orders(&query).unwrap();
+                let page = ledger.find(&query).unwrap();
                 carriers.extend(page.rows.into_iter().map(|row| row.correlation_id));
                 query.after = page.next;
                 if query.after.is_none() {

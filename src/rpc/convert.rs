@@ -8,6 +8,7 @@ use crate::event::{Event, RecordedEvent, Violation};
 use crate::ledger::{Appended, AsOf, Batch, Outcome, Receipt, check_expectation};
 use crate::limits::Limits;
 use crate::log::Hash;
+use crate::proto;
 use crate::time::{ns_from_parts, signed, timestamp};
 
 /// A batch of a request, or all that is wrong with it.
@@ -74,7 +75,7 @@ pub(super) fn receipt(receipt: &Receipt) -> wire::Receipt {
 
 /// What a request says about the state to answer at; `at_least` is not part of it.
 pub(super) fn as_of(
-    basis: Option<&wire::Basis>,
+    basis: Option<&proto::Basis>,
     occurred: Option<&Timestamp>,
 ) -> Result<AsOf, Vec<Violation>> {
     let mut violations = Vec::new();

@@ -13,6 +13,7 @@ use crate::ledger::{
     AsOf, FailureClass, Ledger, QueryError, SourceWatermark, Timeline, TimelineQuery,
 };
 use crate::order::differences;
+use crate::proto;
 use crate::time::{signed, timestamp};
 
 /// How long a query waits for the head that it asks for.
@@ -36,7 +37,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 }
 
 /// Waits for the head that a basis asks for.
-pub(super) async fn reach(ledger: &Ledger, basis: Option<&wire::Basis>) -> Result<(), Status> {
+pub(super) async fn reach(ledger: &Ledger, basis: Option<&proto::Basis>) -> Result<(), Status> {
     let at_least = basis.map_or(0, |basis| basis.at_least);
     if ledger.head() >= at_least {
         return Ok(());

@@ -9,6 +9,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
 use crate::ledger::Ledger;
+use crate::proto;
 
 /// Says to everything that runs that the server shuts down.
 #[derive(Clone, Debug)]
@@ -93,15 +94,15 @@ impl LedgerService for Service {
 
     async fn find_orders(
         &self,
-        request: Request<wire::FindOrdersRequest>,
-    ) -> Result<Response<wire::FindOrdersResponse>, Status> {
+        request: Request<proto::FindOrdersRequest>,
+    ) -> Result<Response<proto::FindOrdersResponse>, Status> {
         orders::find_orders(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_orders(
         &self,
-        request: Request<wire::ListOrdersRequest>,
-    ) -> Result<Response<wire::ListOrdersResponse>, Status> {
+        request: Request<proto::ListOrdersRequest>,
+    ) -> Result<Response<proto::ListOrdersResponse>, Status> {
         orders::list_orders(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
