@@ -375,9 +375,7 @@ fn orders_are_found_by_every_reference_that_they_carry_and_by_name() {
                 }
             }
             let times = carriers.iter().filter(|one| **one == name).count();
-            // A reference of a linked history is found by that history.
-            let foreign = order.revision < order.event_count;
-            assert!(times == 1 || times == 0 && foreign, "{named:?} of {name}: {times}");
+            assert_eq!(times, 1, "{named:?} of {name}");
         }
     }
     let (sources, basis) = ledger.source_watermarks().unwrap();

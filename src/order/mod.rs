@@ -74,15 +74,14 @@ pub struct History<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Derived {
     pub(crate) status: OrderStatus,
-    /// The references that the order's own events carry; those of linked histories are found by
-    /// these histories.
+    /// The references that the order's events carry, and those of histories that it has linked.
     pub(crate) references: Vec<proto::OrderReference>,
 }
 
 /// What lists and look-ups need of an order.
 pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
     let folded = Folded::of(history, policy);
-    let references = references::references_of(&folded.facts, Some(history.correlation_id));
+    let references = references::references_of(&folded.facts);
     Derived { status: show::status_of(&folded, history), references }
 }
 

@@ -25,17 +25,14 @@ struct Orphan<'a> {
     shipment_id: &'a str,
 }
 
-/// The references of an order, each once, sorted. `own` leaves out what linked histories carry.
-pub(crate) fn references_of(facts: &Facts<'_>, own: Option<&str>) -> Vec<proto::OrderReference> {
+/// The references of an order and of the histories that it has linked, each once, sorted.
+pub(crate) fn references_of(facts: &Facts<'_>) -> Vec<proto::OrderReference> {
     let mut found = Found { facts, uses: HashMap::with_capacity(16), orphans: Vec::new() };
-    let is_own =
-        |fact: &Fact<'_>| own.is_none_or(|own| fact.recorded.event.correlation_id() == own);
-    for (index, fact) in facts.meant().filter(|(_, fact)| is_own(fact)) {
+    for (index, fact) in facts.meant() {
         found.hear(index, fact);
     }
     if !found.orphans.is_empty() {
-        let meant = facts.meant().map(|(_, fact)| fact).filter(|fact| is_own(fact));
-        found.adopt(&carriers_of(meant));
+        found.adopt(&carriers_of(facts.meant().map(|(_, fact)| fact)));
     }
     let mut uses: Vec<(FactReference<'_>, Use)> = found.uses.into_iter().collect();
     uses.sort_unstable_by_key(|(reference, _)| *reference);

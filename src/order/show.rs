@@ -90,7 +90,7 @@ pub(crate) fn order_of(folded: &Folded<'_>, history: &History<'_>) -> proto::Ord
         event_count: u64_from(history.events.len()),
         first_event: by_offset().min_by_key(|one| one.offset).map(event_summary),
         last_event: by_offset().max_by_key(|one| one.offset).map(event_summary),
-        references: references_of(&folded.facts, None),
+        references: references_of(&folded.facts),
         type_counts,
         source_counts,
         commercial: side(Dimension::Commercial),

@@ -57,7 +57,7 @@ impl SourceRow {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OrderRows {
     pub(super) status: Vec<u8>,
-    /// The references that its own events carry.
+    /// The references that its events carry, and those of histories that it has linked.
     pub(super) carried: Vec<u8>,
 }
 

@@ -8,7 +8,7 @@
 //! | `marks` | offset | position of a block, and when it was recorded |
 //! | `policy` | - | the policy that the rows of orders were derived with |
 //! | `status` | order number | correlation id, and where the order stands |
-//! | `carried` | order number | the references that its own events carry |
+//! | `carried` | order number | the references that it and what it has linked carry |
 //! | `by_update` | last change (newest first), order number | - |
 //! | `by_word` | dimension, word, since when, order number | - |
 //! | `facets` | kind, value, order number | - |
