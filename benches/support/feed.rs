@@ -70,11 +70,16 @@ pub(crate) fn message(order: &str, revision: usize) -> OrderEvent {
     }
 }
 
-/// An encoded event, and where the digits of its order stand in it.
+/// Seconds between two orders' stories.
+const SECONDS_BETWEEN: u64 = 20;
+
+/// An encoded event, and where the digits of its order and the time stand in it.
 #[derive(Debug)]
 struct Template {
     body: Vec<u8>,
     places: Vec<usize>,
+    /// Where the seconds of `occurred_at` stand, five bytes long, and what they are.
+    seconds: Option<(usize, u64)>,
 }
 
 impl Template {
@@ -82,10 +87,22 @@ impl Template {
         let digits = PLACEHOLDER.as_bytes();
         let found = body.windows(digits.len()).enumerate();
         let places = found.filter(|(_, part)| *part == digits).map(|(at, _)| at).collect();
-        Self { body, places }
+        Self { body, places, seconds: None }
     }
 
-    fn write(&self, out: &mut BytesMut, mut order: u64) {
+    /// An event that occurs at another time for each order.
+    fn of_story(line: &str) -> Self {
+        let event = Event::from_json(line, &Limits::default()).unwrap();
+        let body = event.body().to_vec();
+        let seconds = u64::try_from(event.occurred_at_ns().unwrap()).unwrap() / 1_000_000_000;
+        let mut encoded = Vec::new();
+        encode_varint(seconds, &mut encoded);
+        let at = body.windows(encoded.len()).position(|part| part == encoded).unwrap();
+        Self { seconds: Some((at, seconds)), ..Self::of(body) }
+    }
+
+    fn write(&self, out: &mut BytesMut, number: u64) {
+        let mut order = number;
         let mut digits = [b'0'; PLACEHOLDER.len()];
         for digit in digits.iter_mut().rev() {
             *digit = b'0' + u8::try_from(order % 10).unwrap();
@@ -95,6 +112,9 @@ impl Template {
         out.put_slice(&self.body);
         for place in &self.places {
             out[begin + place..][..digits.len()].copy_from_slice(&digits);
+        }
+        if let Some((at, seconds)) = self.seconds {
+            encode_varint(seconds + number * SECONDS_BETWEEN, &mut &mut out[begin + at..]);
         }
     }
 }
@@ -113,11 +133,9 @@ impl Stories {
     /// Of ten orders six are delivered and billed, two are under way, one is short of an article
     /// and one is held; see `stories.ndjson`.
     pub(crate) fn of_a_distributor() -> Self {
-        let limits = Limits::default();
-        let template =
-            |line: &str| Template::of(Event::from_json(line, &limits).unwrap().body().to_vec());
         let stories: Vec<&str> = include_str!("stories.ndjson").split("\n\n").collect();
-        let story = |which: usize| stories[which].lines().map(template).collect::<Vec<_>>();
+        let story =
+            |which: usize| stories[which].lines().map(Template::of_story).collect::<Vec<_>>();
         Self([0, 1, 0, 3, 0, 0, 2, 0, 3, 0].into_iter().map(story).collect())
     }
 

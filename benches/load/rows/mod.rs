@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod embedded;
+mod hot;
 pub(crate) mod limits;
 pub(crate) mod orders;
 pub(crate) mod read;

@@ -21,7 +21,7 @@ use crate::support::feed::{OPEN_ORDERS, Orders, Stories, order_name};
 const LOADERS: u64 = 4;
 const BATCH_EVENTS: u64 = 1_000;
 const CALLERS: usize = 8;
-const GET_ORDER: &str = "/orderledger.v1.LedgerService/GetOrder";
+pub(super) const GET_ORDER: &str = "/orderledger.v1.LedgerService/GetOrder";
 const FIND_ORDERS: &str = "/orderledger.v1.LedgerService/FindOrders";
 /// Orders whose histories are folded again and again, so that memory is no limit.
 const FOLDED_ORDERS: u64 = 1_000;
@@ -34,7 +34,7 @@ pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
     if args.wants("orders, fold") {
         folds(args, report);
     }
-    let names = ["load", "rebuild", "GetOrder", "FindOrders", "ListOrders", "size"];
+    let names = ["load", "rebuild", "GetOrder", "FindOrders", "first page", "hot order"];
     if !names.iter().any(|name| args.wants(&format!("orders, {name}"))) {
         return;
     }
@@ -52,6 +52,7 @@ pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
         }
     }
     lists(args, &server, report).await;
+    super::hot::measure(args, &server, report).await;
     let row = Row::new("orders, memory under reads", server.memory().1 as f64 / 1e6, "MB");
     report.add(row.at_most(256.0).what(memory(&server)));
     server.stop();
@@ -63,9 +64,9 @@ pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
 }
 
 /// A question about one order: the name of the row, the method, and the encoded request.
-type LookUp = (&'static str, &'static str, fn(u64) -> Vec<u8>);
+pub(super) type LookUp = (&'static str, &'static str, fn(u64) -> Vec<u8>);
 
-const LOOK_UPS: [LookUp; 3] = [
+pub(super) const LOOK_UPS: [LookUp; 3] = [
     ("orders, GetOrder", GET_ORDER, |order| {
         let correlation_id = order_name(order);
         proto::GetOrderRequest { correlation_id, ..Default::default() }.encode_to_vec()
@@ -171,7 +172,7 @@ fn rebuild(args: &Args, folder: &Path, report: &mut Report) {
 }
 
 /// Asks about orders all over the ledger; answers stay bytes.
-struct LookUps {
+pub(super) struct LookUps {
     client: BytesClient,
     method: &'static str,
     request: fn(u64) -> Vec<u8>,
@@ -189,7 +190,12 @@ impl Caller for LookUps {
     }
 }
 
-fn look_up(args: &Args, channel: Channel, (_, method, request): LookUp, next: u64) -> LookUps {
+pub(super) fn look_up(
+    args: &Args,
+    channel: Channel,
+    (_, method, request): LookUp,
+    next: u64,
+) -> LookUps {
     LookUps {
         client: BytesClient::new(channel),
         method,
@@ -282,6 +288,16 @@ async fn lists(args: &Args, server: &Server, report: &mut Report) {
                 fulfillment: words(&["shipped"]),
                 exception: words(&["clear"]),
                 sources: words(&["carrier:dhl"]),
+                ..OrderFilter::default()
+            },
+        ),
+        (
+            "stood still in fulfillment for a day",
+            OrderFilter {
+                stage_age: Some(proto::StageAge {
+                    dimension: proto::StatusDimension::Fulfillment.into(),
+                    at_least: Some(prost_types::Duration { seconds: 86_400, nanos: 0 }),
+                }),
                 ..OrderFilter::default()
             },
         ),
