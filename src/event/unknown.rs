@@ -1,10 +1,12 @@
 //! Finds the fields of an encoded message that this version does not know.
 //! Does not know what the message asks for.
 
-use super::cursor::{Value, fields};
+use super::cursor::{Value, WireError, fields};
 use super::schema::{Kind, Message, schema};
 use super::violation::Violation;
 
+/// The wire type that begins a group.
+const GROUP: u8 = 3;
 /// Fields that are listed.
 const VIOLATIONS_MAX: usize = 100;
 
@@ -19,10 +21,19 @@ pub(crate) fn unknown_fields(message: &str, encoded: &[u8]) -> Vec<Violation> {
 /// Notes the unknown fields of a message by their paths from there; paths are made for these alone.
 fn walk(message: &Message, encoded: &[u8], found: &mut Vec<Violation>) {
     let mut counts: Vec<(u32, usize)> = Vec::new();
-    for field in fields(encoded).map_while(Result::ok) {
+    for field in fields(encoded) {
         if found.len() >= VIOLATIONS_MAX {
             return;
         }
+        let field = match field {
+            Ok(field) => field,
+            Err(WireError::WireType(GROUP)) => {
+                // Decoding skips it; here, what stands behind it would not be seen.
+                found.push(Violation::new("", "holds a group; no message here has any"));
+                return;
+            }
+            Err(_) => return,
+        };
         let Some(known) = message.field(field.number) else {
             found.push(unknown(message, field.number));
             continue;
@@ -82,6 +93,9 @@ mod tests {
         let allowed = "field 77 there; allowed are 1 (correlation_id), 2 (revision), 3 (none)";
         assert!(found[0].description.ends_with(allowed), "{found:?}");
         assert_eq!(unknown_fields("AppendRequest", b"\x08"), []);
+        let mut grouped = vec![0x7b, 0x7c];
+        put_varint_field(&mut grouped, 9, 1);
+        assert_eq!(unknown_fields("ListOrdersRequest", &grouped).len(), 1, "nothing passes behind");
         let many: Vec<u8> = inner.repeat(1_000);
         assert_eq!(unknown_fields("GetHeadRequest", &many).len(), VIOLATIONS_MAX);
         // As many as fit into a message, in one walk over them.

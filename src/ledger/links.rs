@@ -9,7 +9,7 @@ use crate::event::RecordedEvent;
 use crate::log::order_hash;
 use crate::num::u64_from;
 use crate::order::{UNRESOLVED_PREFIX, link_targets, said_about};
-use crate::proto::RelatedOrder;
+use crate::proto::{OrderRelationKind, RelatedOrder};
 use crate::view::{histories_of, names_others, targets_of};
 
 /// Events up to which an order is short: it is read in less time than another thread takes to wake.
@@ -33,8 +33,8 @@ pub struct FullHistory {
 }
 
 impl Ledger {
-    /// All that a state of an order is folded from. What links, splits and merges orders counts as
-    /// any other event does: where it was told and occurred by then.
+    /// All that a state of an order is folded from. Links count from the offset on at which they
+    /// were told, whenever what they link occurred; splits and merges count when they occurred.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -52,14 +52,18 @@ impl Ledger {
         let basis = self.basis(as_of)?;
         let own = self.own(correlation_id, basis)?;
         let own_revision = u64_from(own.len());
+        let histories = histories_of(correlation_id, &own);
         let mut events = included(own, as_of);
-        for history in histories_of(correlation_id, &events) {
+        for history in histories {
             events.extend(included(self.own(&history, basis)?, as_of));
         }
         let mut incoming = Vec::new();
         for other in self.others(correlation_id, basis)? {
-            let own = included(self.own(&other, basis)?, as_of);
-            incoming.append(&mut said_about(correlation_id, (&other, &own)));
+            let own = self.own(&other, basis)?;
+            let said = said_about(correlation_id, (&other, &own));
+            incoming.extend(said.into_iter().filter(is_link));
+            let said = said_about(correlation_id, (&other, &included(own, as_of)));
+            incoming.extend(said.into_iter().filter(|related| !is_link(related)));
         }
         Ok(FullHistory { own_revision, events, incoming, basis })
     }
@@ -127,6 +131,10 @@ impl Ledger {
     fn own(&self, correlation_id: &str, basis: u64) -> Result<Vec<RecordedEvent>, QueryError> {
         self.read(correlation_id, &self.locate(correlation_id, basis)?)
     }
+}
+
+fn is_link(related: &RelatedOrder) -> bool {
+    related.relation() == OrderRelationKind::LinkedTo
 }
 
 fn included(mut events: Vec<RecordedEvent>, as_of: AsOf) -> Vec<RecordedEvent> {

@@ -19,7 +19,8 @@ use crate::limits::Limits;
 use crate::log::{
     Disk, LogError, LogFolder, LogReader, LogWriter, Point, is_segment_name, read_file, write_file,
 };
-use crate::view::{Indexer, Origin, Views};
+use crate::order::Policy;
+use crate::view::{Indexer, Origin, ViewError, Views};
 
 const FORMAT: &str = "order-ledger format 1\n";
 
@@ -30,6 +31,7 @@ impl Place {
     const LOCK_FILE: &'static str = "LOCK";
     const ID_FILE: &'static str = "ledger.id";
     const FORMAT_FILE: &'static str = "format";
+    const POLICY_FILE: &'static str = "policy.json";
     pub(super) const LOG_FOLDER: &'static str = "log";
     pub(super) const VIEWS_FILE: &'static str = "views.redb";
 }
@@ -39,7 +41,20 @@ const ID_BYTES_LIMIT: usize = 65_535;
 /// Segments that hold less than the largest batch would refuse it.
 const SEGMENT_BYTES_MIN: u64 = 64 * 1024;
 
+/// Opens a ledger. Views that turn out to be damaged on the way are made again.
 pub(super) fn open(
+    folder: &Path,
+    options: Options,
+    mut progress: impl FnMut(Progress),
+) -> Result<Ledger, OpenError> {
+    let opened = open_once(folder, options.clone(), &mut progress);
+    if let Err(OpenError::View(ViewError::Damaged(_))) = opened {
+        return open_once(folder, options, &mut progress);
+    }
+    opened
+}
+
+fn open_once(
     folder: &Path,
     options: Options,
     progress: impl FnMut(Progress),
@@ -60,8 +75,8 @@ pub(super) fn open(
     let reader = log.reader();
     let path = folder.join(Place::VIEWS_FILE);
     let origin = Origin { disk, path, reader: reader.clone(), ledger_id };
-    let (views, checkpoint) = Views::open(origin, policy)?;
-    let policy = views.policy().clone();
+    let policy = settle_policy(&*origin.disk, folder, policy)?;
+    let (views, checkpoint) = Views::open(origin, policy.clone())?;
     let views = Arc::new(views);
     let log = recover((log, checkpoint.end), &views, progress)?;
     let head =
@@ -104,6 +119,37 @@ pub(super) fn open(
         id: to_hex(&ledger_id),
         _lock: lock,
     })
+}
+
+/// The policy that is asked for, which the ledger keeps from then on, or else the one that it keeps.
+fn settle_policy(
+    disk: &dyn Disk,
+    folder: &Path,
+    asked: Option<Policy>,
+) -> Result<Policy, OpenError> {
+    let path = folder.join(Place::POLICY_FILE);
+    let io = |error| OpenError::Log(LogError::io(&path, error));
+    let kept: Option<Vec<u8>> = match read_file(disk, &path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(io(error)),
+    };
+    match (asked, kept) {
+        (None, None) => Ok(Policy::default()),
+        (None, Some(text)) => serde_json::from_slice(&text).map_err(|error| OpenError::Format {
+            path: path.clone(),
+            found: error.to_string(),
+            expected: "a policy; give one, and it is written again",
+        }),
+        (Some(asked), kept) => {
+            // A policy is made of texts and numbers: it can be written.
+            let text = serde_json::to_vec(&asked).unwrap_or_default();
+            if kept.as_ref() != Some(&text) {
+                write_file(disk, &path, &text).map_err(io)?;
+            }
+            Ok(asked)
+        }
+    }
 }
 
 /// Recovers the log behind what the views have, into their tail.

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{Batch, Ledger, Options, QueryError, verify};
 use crate::demo::Demo;
 use crate::event::Event;
+use crate::limits::Limits;
 use crate::order::{Dimension, OrderStatus, Policy, Word};
 use crate::proto::{OrderEvent, OrderRelation, Reference};
 use crate::view::{FindQuery, ListQuery, ListSort, OrderFilter};
@@ -134,19 +135,47 @@ fn another_policy_rebuilds_the_views() {
 }
 
 #[test]
-fn views_that_are_rebuilt_keep_their_policy_where_it_can_be_read() {
+fn a_damaged_row_ends_passes_and_the_next_opening_heals_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, &events(20, 3), &mut Random(3));
+    ledger.views_at_least(ledger.head()).unwrap();
+    let (name, before) = all(&ledger).swap_remove(4);
+    let more = format!(
+        r#"{{"correlation_id":"{name}","source":"erp","event_id":"more","type":"order.accepted"}}"#
+    );
+    let more = Event::from_json(&more, &Limits::default()).unwrap();
+    ledger.views.damage_status(&name);
+    ledger.append(Batch::of([more])).unwrap();
+    let behind = ledger.views_at_least(ledger.head()).unwrap_err();
+    assert!(behind.to_string().contains("the views are damaged"), "{behind}");
+    let now = ledger.get_order(&name, super::AsOf::default()).unwrap().state;
+    assert_eq!(now.revision, before.revision + 1, "an order needs its index alone");
+    assert_eq!(ledger.sizes().unwrap().view_bytes, 0);
+    drop(ledger);
+    let ledger = open(folder.path());
+    ledger.views_at_least(ledger.head()).unwrap();
+    let (_, after) = all(&ledger).into_iter().find(|(one, _)| *one == name).unwrap();
+    assert_eq!(after.revision, before.revision + 1);
+    drop(ledger);
+    assert_eq!(verify(folder.path(), |_| {}).unwrap().defects, Vec::<String>::new());
+}
+
+#[test]
+fn a_policy_outlives_the_views_that_were_made_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let policy = Some(Policy { clock_skew_seconds: 7, ..Policy::default() });
     let ledger = Ledger::open(folder.path(), Options { policy, ..Options::default() }).unwrap();
     append(&ledger, &events(5, 1), &mut Random(1));
     drop(ledger);
-    // Another ledger's log under these views.
-    let other = tempfile::tempdir().unwrap();
-    drop(open(other.path()));
-    let views = other.path().join("views.redb");
-    std::fs::copy(folder.path().join("views.redb"), views).unwrap();
-    let ledger = open(other.path());
-    assert_eq!((ledger.policy.clock_skew_seconds, ledger.head()), (7, 0));
+    std::fs::remove_file(folder.path().join("views.redb")).unwrap();
+    assert_eq!(open(folder.path()).policy.clock_skew_seconds, 7);
+    std::fs::write(folder.path().join("policy.json"), "{\"clock_skew\":7}").unwrap();
+    let error = Ledger::open(folder.path(), Options::default()).unwrap_err();
+    assert!(error.to_string().contains("unknown field `clock_skew`"), "{error}");
+    let policy = Some(Policy::default());
+    drop(Ledger::open(folder.path(), Options { policy, ..Options::default() }).unwrap());
+    assert_eq!(open(folder.path()).policy, Policy::default());
 }
 
 #[test]

@@ -14,7 +14,9 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tower::{Layer, Service};
 
+use super::connection::Connection;
 use super::serve::SERVICES;
+use super::service::Shutdown;
 use super::status::status;
 use crate::ledger::{FailureClass, Progress};
 
@@ -36,6 +38,7 @@ pub async fn while_opening<T>(
 ) -> T {
     let (accepted, connections) = mpsc::channel(CONNECTIONS_AHEAD);
     let (end, ending) = oneshot::channel::<()>();
+    let (cut, cutting) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
     for service in SERVICES {
         health.set_service_status(service, ServingStatus::NotServing).await;
@@ -51,6 +54,8 @@ pub async fn while_opening<T>(
         loop {
             match listener.accept().await {
                 Ok((connection, _)) => {
+                    let connection =
+                        Connection::new(connection, Shutdown::watching(cutting.clone()));
                     let _ = accepted.send(Ok::<_, std::io::Error>(connection)).await;
                 }
                 Err(_) => tokio::time::sleep(RETRY_AFTER).await,
@@ -63,6 +68,8 @@ pub async fn while_opening<T>(
     };
     let _ = end.send(());
     if tokio::time::timeout(END_TIME_MAX, &mut server).await.is_err() {
+        // Somebody watches the health, say: it is another server's from now on.
+        let _ = cut.send(true);
         server.abort();
     }
     opened

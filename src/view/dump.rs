@@ -35,6 +35,21 @@ impl Views {
         forged.unwrap();
     }
 
+    /// Changes a byte of an order's status.
+    pub(crate) fn damage_status(&self, correlation_id: &str) {
+        let damaged = self.tables.write(|transaction| {
+            let orders = transaction.open_table(ORDERS)?;
+            let key = correlation_id.as_bytes();
+            let number = decode_row::<OrderRow>(key, orders.get(key)?.unwrap().value())?.number;
+            let mut table = transaction.open_table(STATUS)?;
+            let mut row = table.get(number)?.unwrap().value().to_vec();
+            *row.last_mut().unwrap() ^= 1;
+            table.insert(number, row.as_slice())?;
+            Ok(())
+        });
+        damaged.unwrap();
+    }
+
     /// Writes rows that belong to no order, and moves the last mark.
     pub(crate) fn forge_rows(&self) {
         let forged = self.tables.write(|transaction| {

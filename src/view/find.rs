@@ -32,7 +32,7 @@ pub(super) fn find(snapshot: &Snapshot, query: &FindQuery) -> Result<FoundOrders
     let prefix = texts(&prefix);
     let mut begin = prefix.clone();
     if let Some(FindPosition(after)) = query.after.as_ref().filter(|after| !after.0.is_empty()) {
-        begin.clone_from(after);
+        begin = begin.max(after.clone());
         begin.push(0);
     }
     let end = behind(&prefix);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{GenerationSize, PASS_SIZE, Views};
+use super::{GenerationSize, PASS_SIZE, ViewError, Views};
 
 /// How long entries stay in the tail while few come.
 const IDLE_PASS_AFTER: Duration = Duration::from_secs(2);
@@ -35,6 +35,8 @@ struct State {
     stop: bool,
     /// Why the last pass failed.
     failure: Option<String>,
+    /// It failed at the file, which has to be opened again.
+    reopen: bool,
 }
 
 impl Indexer {
@@ -148,13 +150,15 @@ impl Shared {
             }
             state.due = false;
             let (stop, failed_before) = (state.stop, state.failure.is_some());
+            let reopen = state.reopen;
             drop(state);
-            let passed = self.pass(failed_before, stop);
+            let passed = self.pass((failed_before, reopen), stop);
             if let (Err(reason), false) = (&passed, failed_before) {
                 tracing::error!(%reason, "the views cannot be written; trying again");
             }
             let mut state = self.state();
-            state.failure = passed.err();
+            state.reopen = matches!(passed, Err(ViewError::Io(_) | ViewError::Damaged(_)));
+            state.failure = passed.err().map(|error| error.to_string());
             self.passed.notify_all();
             if stop {
                 return;
@@ -167,13 +171,21 @@ impl Shared {
         }
     }
 
-    /// Writes the sealed generation, or else the current one; before the end, all there is.
-    fn pass(&self, reopen: bool, to_the_end: bool) -> Result<(), String> {
+    /// Writes the sealed generation, or else the current one; behind a failure both, and before the
+    /// end all there is.
+    fn pass(
+        &self,
+        (failed_before, reopen): (bool, bool),
+        to_the_end: bool,
+    ) -> Result<(), ViewError> {
         if reopen {
-            self.views.reopen().map_err(|error| error.to_string())?;
+            self.views.reopen()?;
+        }
+        if failed_before {
+            self.views.pass()?;
         }
         loop {
-            self.views.pass().map_err(|error| error.to_string())?;
+            self.views.pass()?;
             if !to_the_end || self.views.tail().entry_count() == (0, 0) {
                 return Ok(());
             }

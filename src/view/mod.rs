@@ -75,8 +75,14 @@ pub(crate) fn event_key(source: &str, event_id: &str) -> EventKey {
 #[non_exhaustive]
 pub enum ViewError {
     /// A row or a page is not what was written.
-    #[error("the views are damaged ({0}); delete views.redb and open the ledger to rebuild them")]
+    #[error("the views are damaged ({0}); open the ledger again: it makes them again")]
     Damaged(String),
+    /// The program or redb met what it did not expect: damage, or a defect.
+    #[error("the views cannot be used ({0}); delete views.redb and open the ledger again")]
+    Panicked(String),
+    /// The disk did not let the file be opened.
+    #[error("views.redb cannot be opened: {0}")]
+    Unreadable(String),
     /// The views have entries that the log has not, or has otherwise.
     #[error(
         "the views go to offset {offset}, where the log ends earlier or differs: it has lost \
@@ -140,21 +146,17 @@ pub(crate) struct Origin {
 
 impl Views {
     /// Opens the views, or creates empty ones where they are missing, of another version, damaged,
-    /// not of this log, or made with another policy than the one asked for; answers the checkpoint
-    /// that they stand at. Without a policy that is asked for, they keep the one that they have.
-    pub(crate) fn open(
-        origin: Origin,
-        asked: Option<Policy>,
-    ) -> Result<(Self, Checkpoint), ViewError> {
+    /// not of this log, or made with another policy; answers the checkpoint that they stand at.
+    pub(crate) fn open(origin: Origin, policy: Policy) -> Result<(Self, Checkpoint), ViewError> {
         let found = open_tables(&origin).and_then(|(tables, checkpoint)| {
-            let kept = policy_of(&tables)?;
-            let same = asked.as_ref().is_none_or(|asked| *asked == kept);
-            if same { Ok((tables, checkpoint, kept)) } else { Err(ViewError::Policy) }
+            let same = policy_of(&tables)? == policy;
+            if same { Ok((tables, checkpoint)) } else { Err(ViewError::Policy) }
         });
-        let (tables, checkpoint, policy) = match found {
+        let (tables, checkpoint) = match found {
             Ok(found) => found,
+            // A disk that fails now is no reason to fold the whole log again.
+            Err(error @ (ViewError::Unreadable(_) | ViewError::Log(_))) => return Err(error),
             Err(reason) => {
-                let policy = asked.or_else(|| kept_policy(&origin)).unwrap_or_default();
                 if matches!(reason, ViewError::LogDiffers { .. }) {
                     tracing::error!(%reason, "rebuilding the views from the log as it is");
                 } else if !origin.reader.segments().is_empty() {
@@ -162,7 +164,7 @@ impl Views {
                 }
                 let text = policy_text(&policy);
                 let tables = Tables::create(&*origin.disk, &origin.path, &text)?;
-                (tables, Checkpoint::empty(origin.ledger_id), policy)
+                (tables, Checkpoint::empty(origin.ledger_id))
             }
         };
         Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))
@@ -181,11 +183,6 @@ impl Views {
         let (tail, cache, recovering) = (Tail::default(), Mutex::default(), Mutex::default());
         let damage = OnceLock::new();
         Self { tables, tail, reader, disk, path, policy, cache, recovering, reached, damage }
-    }
-
-    /// The policy that the rows of orders are derived with.
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
     }
 
     pub(crate) fn log(&self) -> &LogReader {
@@ -237,7 +234,7 @@ impl Views {
     /// Waits for the pass of the generation before.
     fn settle(&self) -> Result<(), ViewError> {
         let pass = self.recovering().take();
-        let panicked = |_| Err(ViewError::Damaged("a pass panicked".to_owned()));
+        let panicked = |_| Err(ViewError::Panicked("a pass panicked".to_owned()));
         pass.map_or(Ok(()), |pass| pass.join().unwrap_or_else(panicked))
     }
 
@@ -289,6 +286,9 @@ impl Views {
 
     /// Bytes of the file.
     pub(crate) fn file_size(&self) -> Result<u64, ViewError> {
+        if self.damage.get().is_some() {
+            return Ok(0);
+        }
         let size = self.disk.open(&self.path).and_then(|file| file.size());
         size.map_err(|error| ViewError::Io(error.to_string()))
     }
@@ -425,12 +425,6 @@ fn open_tables(origin: &Origin) -> Result<(Tables, Checkpoint), ViewError> {
 fn policy_of(tables: &Tables) -> Result<Policy, ViewError> {
     serde_json::from_slice(&tables.read(|snapshot| Ok(snapshot.policy.clone()))?)
         .map_err(|error| ViewError::Damaged(format!("the policy: {error}")))
-}
-
-/// The policy of views that cannot be used otherwise, where it can be read.
-fn kept_policy(origin: &Origin) -> Option<Policy> {
-    let tables = Tables::open(&*origin.disk, &origin.path).ok()?;
-    policy_of(&tables).ok()
 }
 
 /// A policy as the views keep it.

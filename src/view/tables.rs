@@ -125,7 +125,13 @@ pub(super) struct Tables {
 
 impl Tables {
     pub(super) fn open(disk: &dyn Disk, path: &Path) -> Result<Self, ViewError> {
-        let file = disk.open(path).map_err(|error| ViewError::Io(error.to_string()))?;
+        let file = disk.open(path).map_err(|error| {
+            if error.kind() == std::io::ErrorKind::NotFound {
+                ViewError::Damaged("there are none".to_owned())
+            } else {
+                ViewError::Unreadable(error.to_string())
+            }
+        })?;
         Ok(Self { open: RwLock::new(Some(Open::of(database(file)?)?)) })
     }
 
@@ -207,8 +213,11 @@ impl Tables {
             return Ok(());
         };
         drop(newest);
-        let sound = guarded(|| Ok(database.check_integrity()?))?;
-        *slot = Some(Open::of(database)?);
+        // Whatever the check says, the file is closed or opened where a panic is caught.
+        let checked = guarded(|| Ok(database.check_integrity()?));
+        let opened = guarded(move || Ok(Open::of(database)?));
+        let sound = checked?;
+        *slot = Some(opened?);
         if sound { Ok(()) } else { Err(ViewError::Damaged("pages do not match".into())) }
     }
 }
