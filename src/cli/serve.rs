@@ -55,16 +55,8 @@ impl Serve {
             Failure::failed(format!("cannot listen on {}: {error}", self.listen))
         })?;
         let address = listener.local_addr()?;
-        let ledger = Arc::new(self.open(&listener).await?);
-        let shown = match self.demo {
-            Some(orders) => {
-                let ledger = Arc::clone(&ledger);
-                tokio::task::spawn_blocking(move || fill(&ledger, orders))
-                    .await
-                    .map_err(|error| Failure::failed(error.to_string()))??
-            }
-            None => None,
-        };
+        let (ledger, shown) = self.open(&listener).await?;
+        let ledger = Arc::new(ledger);
         // Before the address is out: who reads it may send a signal at once.
         let stop = stop_signal()?;
         // A server serves also where nobody reads this.
@@ -80,20 +72,24 @@ impl Serve {
         served.map_err(|error| Failure::failed(error.to_string()))
     }
 
-    /// Opens the ledger; says on the socket meanwhile how far that is.
-    async fn open(&self, listener: &TcpListener) -> Result<Ledger, Failure> {
+    /// Opens the ledger, and fills it where that is asked; says on the socket meanwhile how far that
+    /// is. Also an order to look at.
+    async fn open(&self, listener: &TcpListener) -> Result<(Ledger, Option<Shown>), Failure> {
         let policy = self.policy.as_deref().filter(|file| !file.as_os_str().is_empty());
         let (folder, options) = (self.ledger.clone(), options(policy)?);
         let (sender, progress) = watch::channel(None);
+        let demo = self.demo;
         let opening = tokio::task::spawn_blocking(move || {
             let mut bar = Bar::new();
-            Ledger::open_with_progress(folder, options, |progress| {
+            let ledger = Ledger::open_with_progress(folder, options, |progress| {
                 bar.show(progress);
                 sender.send_replace(Some(progress));
-            })
+            })?;
+            let shown = demo.map_or(Ok(None), |orders| fill(&ledger, orders))?;
+            Ok((ledger, shown))
         });
         let opened = while_opening(listener, progress, opening).await;
-        Ok(opened.map_err(|error| Failure::failed(error.to_string()))??)
+        opened.map_err(|error| Failure::failed(error.to_string()))?
     }
 
     fn announce(
