@@ -207,6 +207,9 @@ pub enum QueryError {
          next_page_token of the page before, with all else as it was asked there"
     )]
     PageToken,
+    /// Filters of a replay are not what filters can be, with all that is wrong with them.
+    #[error("{}", sentence("the request breaks", .0))]
+    InvalidFilter(Vec<Violation>),
     /// The log cannot be read, or is damaged.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -225,6 +228,7 @@ impl QueryError {
             Self::BeyondHead { .. }
             | Self::InFuture { .. }
             | Self::PageToken
+            | Self::InvalidFilter(_)
             | Self::Log(_)
             | Self::View(_) => FailureClass::Refused,
         }

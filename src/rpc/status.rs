@@ -146,6 +146,7 @@ impl IntoStatus for QueryError {
                 add_violations(&mut details, &[Violation::new(field, what)]);
                 Status::with_error_details(Code::InvalidArgument, self.to_string(), details)
             }
+            Self::InvalidFilter(violations) => invalid(violations),
             Self::PageToken => {
                 status(Code::InvalidArgument, "PAGE_TOKEN", refused, self.to_string())
             }
