@@ -29,7 +29,9 @@ async fn all(client: &mut Client, request: ReplayRequest) -> (Vec<u64>, Vec<Mess
     while let Some(said) = stream.message().await.unwrap() {
         match said.message.unwrap() {
             Message::Events(chunk) => offsets.extend(chunk.events.iter().map(|one| one.offset)),
-            other => others.push(other),
+            other @ (Message::Progress(_) | Message::CaughtUp(_) | Message::Closed(_)) => {
+                others.push(other);
+            }
         }
     }
     (offsets, others)
