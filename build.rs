@@ -21,14 +21,19 @@ use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 use tonic_prost_build::Config;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     "orderledger/v1/order_event.proto",
+    "orderledger/v1/event_filter.proto",
     "orderledger/v1/order.proto",
     "orderledger/v1/ledger_service.proto",
 ];
 
 /// Files whose messages are the library's own types, on the server too.
-const SHARED_FILES: [&str; 2] = ["orderledger/v1/order_event.proto", "orderledger/v1/order.proto"];
+const SHARED_FILES: [&str; 3] = [
+    "orderledger/v1/order_event.proto",
+    "orderledger/v1/event_filter.proto",
+    "orderledger/v1/order.proto",
+];
 
 /// Other messages that are the library's own types on the server too.
 const SHARED_MESSAGES: [&str; 8] = [

@@ -30,6 +30,8 @@ pub struct Limits {
     pub tail_entries_max: usize,
     /// Rows of a page of a timeline.
     pub page_rows_max: usize,
+    /// Values in all filters of a replay together.
+    pub filter_values_max: usize,
 }
 
 impl Default for Limits {
@@ -44,6 +46,7 @@ impl Default for Limits {
             queue_bytes_max: 64 * 1024 * 1024,
             tail_entries_max: 262_144,
             page_rows_max: 10_000,
+            filter_values_max: 1_000,
         }
     }
 }

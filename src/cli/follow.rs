@@ -82,7 +82,7 @@ async fn read<F: Follow>(
                     out.flush()?;
                     followed.caught_up(at.head);
                 }
-                None
+                Some(at.head)
             }
             Some(Said::Closed(closed)) => {
                 out.flush()?;

@@ -8,6 +8,7 @@ mod as_of;
 mod bar;
 mod demo;
 mod diff;
+mod event_filter;
 mod failure;
 mod find;
 mod follow;

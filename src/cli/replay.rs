@@ -8,6 +8,7 @@ use prost::Message as _;
 use prost_types::Timestamp;
 
 use super::as_of::parse_time;
+use super::event_filter::EventFilterArguments;
 use super::failure::Failure;
 use super::follow::{Follow, Out, Said, follow};
 use super::output::{recorded_json, time_text};
@@ -26,6 +27,8 @@ pub(super) struct Replay {
     /// Start at the first entry recorded at or after this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     from_recorded: Option<Timestamp>,
+    #[command(flatten)]
+    filter: EventFilterArguments,
     /// The largest number of events
     #[arg(long, value_name = "EVENTS", default_value_t = 0, hide_default_value = true)]
     limit: u64,
@@ -56,6 +59,7 @@ impl Replay {
             follow: self.follow,
             include_hashes: self.output == Lines::Json,
             from_recorded: self.from_recorded,
+            filters: self.filter.filters(),
         };
         let mut client = self.target.connect_existing().await?;
         let messages = client.replay(request).await?.into_inner();

@@ -80,6 +80,28 @@ pub enum Group {
     Meta,
 }
 
+impl Group {
+    /// Every group, in the order of the catalogue.
+    pub const ALL: [Self; 6] = [Commercial, Fulfillment, Shipment, Exception, Return, Meta];
+
+    /// The name of the group, as a filter says it: one lower-case word.
+    ///
+    /// ```
+    /// assert_eq!(order_ledger::Group::Exception.name(), "exception");
+    /// ```
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Commercial => "commercial",
+            Fulfillment => "fulfillment",
+            Shipment => "shipment",
+            Exception => "exception",
+            Return => "return",
+            Meta => "meta",
+        }
+    }
+}
+
 /// A row that moves no quantity, sets no stage, is no milestone and names no fields.
 const fn row(id: u16, name: &'static str, group: Group, subject: &'static str) -> EventType {
     EventType {

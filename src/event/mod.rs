@@ -6,6 +6,7 @@ mod catalogue;
 mod check;
 mod cursor;
 mod fact;
+mod filter;
 mod json;
 mod recorded;
 mod schema;
@@ -25,6 +26,7 @@ pub use violation::Violation;
 
 pub(crate) use canonical::same_content;
 pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};
+pub(crate) use filter::Wanted;
 pub(crate) use schema::DESCRIPTORS;
 pub(crate) use unknown::unknown_fields;
 

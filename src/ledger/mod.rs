@@ -37,6 +37,7 @@ pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, Wron
 pub use links::FullHistory;
 pub use progress::Progress;
 pub use query::{Order, Sizes, Timeline, TimelineQuery, TimelineRow};
+pub(crate) use replay::Place;
 pub use replay::{Chunk, Follow, Replay};
 pub use verify::{VerifyReport, verify};
 pub use wait::Pending;

@@ -1,14 +1,17 @@
 //! Replay and follow: the log from an offset, chunk by chunk; one loop for old and new entries.
 //! Does not know who reads, nor how entries travel.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use super::Ledger;
 use super::error::QueryError;
 use super::wait::block_on;
 use super::writer::Head;
-use crate::event::RecordedEvent;
+use crate::event::{RecordedEvent, Wanted};
 use crate::log::{Blocks, LogReader, Placed, Point};
+use crate::proto::EventFilter;
 
 /// Bytes that are read at once.
 pub(crate) const CHUNK_LEN: usize = 256 * 1024;
@@ -24,12 +27,20 @@ pub struct Replay {
     next_offset: u64,
     /// Where the replay ends, if not at the head of the day.
     end: Option<Point>,
+    /// Which events are wanted; `None`: all.
+    wanted: Option<Arc<Wanted>>,
+    filter_values_max: usize,
 }
+
+/// A place in what was read, to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(Point);
 
 /// Some entries of the log, in order.
 #[derive(Debug)]
 pub struct Chunk {
     blocks: Blocks,
+    wanted: Option<Arc<Wanted>>,
     from: u64,
     /// The offset behind the chunk.
     to: u64,
@@ -65,7 +76,9 @@ impl Ledger {
         }
         let at = self.views.seek(from_offset)?;
         let (reader, head) = (self.reader.clone(), self.head.clone());
-        Ok(Replay { reader, head, at, next_offset: from_offset, end: None })
+        let filter_values_max = self.limits.filter_values_max;
+        let (next_offset, end, wanted) = (from_offset, None, None);
+        Ok(Replay { reader, head, at, next_offset, end, wanted, filter_values_max })
     }
 
     /// Reads the log from an offset, and waits at its head for what comes. Ends when the ledger is
@@ -74,11 +87,66 @@ impl Ledger {
     /// # Errors
     /// As [`Ledger::replay`].
     pub fn follow(&self, from_offset: u64) -> Result<Follow, QueryError> {
-        Ok(Follow { replay: self.replay(from_offset)?, ready: Vec::new().into_iter() })
+        Ok(self.replay(from_offset)?.follow())
     }
 }
 
 impl Replay {
+    /// Reads only events that pass any of `filters`; all, where there are none. The others are
+    /// passed over without being decoded, and [`Replay::next_offset`] says how far.
+    ///
+    /// ```
+    /// use order_ledger::{Batch, Event, proto::EventFilter};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let ledger = order_ledger::Ledger::open(&folder, Default::default())?;
+    /// # for (id, kind) in [("1", "pick.confirmed"), ("2", "hold.placed"), ("3", "pick.shorted")] {
+    /// #     let event = Event::new(&order_ledger::proto::OrderEvent {
+    /// #         correlation_id: "erp/7".into(),
+    /// #         source: "wms:dc1".into(),
+    /// #         event_id: id.into(),
+    /// #         r#type: kind.into(),
+    /// #         ..Default::default()
+    /// #     });
+    /// #     ledger.append(Batch::of([event.unwrap()]))?;
+    /// # }
+    /// // What this warehouse's system tells about picks, and every hold, of whatever system.
+    /// let picks = EventFilter {
+    ///     types: vec!["pick.*".into()],
+    ///     sources: vec!["wms:dc1".into()],
+    ///     ..Default::default()
+    /// };
+    /// let holds = EventFilter { types: vec!["hold.placed".into()], ..Default::default() };
+    /// let mut replay = ledger.replay(1)?.only(&[picks, holds])?;
+    /// let chunk = replay.next_chunk()?;
+    /// let offsets: Vec<u64> = chunk.events()?.iter().map(|event| event.offset).collect();
+    /// assert_eq!(offsets, [1, 2]);
+    ///
+    /// // What was passed over counts as read.
+    /// let returns = EventFilter { groups: vec!["return".into()], ..Default::default() };
+    /// let mut replay = ledger.replay(0)?.only(&[returns])?;
+    /// let chunk = replay.next_chunk()?;
+    /// assert!(chunk.events()?.is_empty() && !chunk.is_empty());
+    /// assert_eq!(replay.next_offset(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`QueryError::Invalid`].
+    pub fn only(mut self, filters: &[EventFilter]) -> Result<Self, QueryError> {
+        let wanted = Wanted::of(filters, self.filter_values_max);
+        self.wanted = wanted.map_err(QueryError::Invalid)?.map(Arc::new);
+        Ok(self)
+    }
+
+    /// Goes on at the head: waits there for what comes.
+    #[must_use]
+    pub fn follow(self) -> Follow {
+        Follow { replay: self, ready: Vec::new().into_iter() }
+    }
+
     /// The offset of the next entry: where to resume.
     #[must_use]
     pub fn next_offset(&self) -> u64 {
@@ -104,9 +172,20 @@ impl Replay {
             // A mark lies before the wanted offset: whole chunks may have to be passed over.
             if to > from || to >= head.offset {
                 self.next_offset = to.max(from);
-                return Ok(Chunk { blocks, from, to: self.next_offset });
+                let wanted = self.wanted.clone();
+                return Ok(Chunk { blocks, wanted, from, to: self.next_offset });
             }
         }
+    }
+
+    /// The place of the next chunk.
+    pub(crate) fn place(&self) -> Place {
+        Place(self.at)
+    }
+
+    /// Goes back to the chunk of a place, at an offset in it: the next one there that is wanted.
+    pub(crate) fn go_back(&mut self, Place(at): Place, next_offset: u64) {
+        (self.at, self.next_offset) = (at, next_offset);
     }
 
     /// Ends at the head of now, however the log grows meanwhile.
@@ -124,7 +203,8 @@ impl Replay {
 }
 
 impl Chunk {
-    /// Whether the chunk is empty: the head was reached.
+    /// Whether the chunk is empty: the head was reached. A chunk of which no event is wanted is not
+    /// empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.from >= self.to
@@ -142,13 +222,16 @@ impl Chunk {
         self.to
     }
 
-    /// The events, sharing the chunk's memory.
+    /// The events that are wanted, sharing the chunk's memory.
     ///
     /// # Errors
     /// Where an entry is damaged.
     pub fn events(&self) -> Result<Vec<RecordedEvent>, QueryError> {
-        let count = usize::try_from(self.to.saturating_sub(self.from)).unwrap_or_default();
-        let mut events = Vec::with_capacity(count);
+        let mut events = Vec::new();
+        if self.wanted.is_none() {
+            let count = usize::try_from(self.to.saturating_sub(self.from));
+            events.reserve_exact(count.unwrap_or_default());
+        }
         self.each(|placed| {
             let body = self.blocks.share(placed.entry.body);
             events.push(placed.entry.recorded(body));
@@ -156,21 +239,32 @@ impl Chunk {
         Ok(events)
     }
 
-    /// Calls `each` with the chunk's entries as they are stored.
+    /// Calls `each` with the chunk's wanted entries as they are stored.
     pub(crate) fn each<'a>(&'a self, mut each: impl FnMut(Placed<'a>)) -> Result<(), QueryError> {
         Ok(self.blocks.each(|placed| {
-            if placed.entry.offset >= self.from {
+            let Placed { entry, .. } = &placed;
+            let is_wanted = |wanted: &Wanted| wanted.wants(entry.correlation_id, entry.body);
+            if entry.offset >= self.from && self.wanted.as_deref().is_none_or(is_wanted) {
                 each(placed);
             }
         })?)
     }
 }
 
-/// Every event from an offset on, old and new; blocks at the head until something comes.
+/// Every wanted event from an offset on, old and new; blocks at the head until something comes.
 #[derive(Debug)]
 pub struct Follow {
     replay: Replay,
     ready: std::vec::IntoIter<RecordedEvent>,
+}
+
+impl Follow {
+    /// Where to resume: everything before this offset was handed out, or is not wanted.
+    #[must_use]
+    pub fn next_offset(&self) -> u64 {
+        let ready = self.ready.as_slice().first();
+        ready.map_or(self.replay.next_offset, |recorded| recorded.offset)
+    }
 }
 
 impl Iterator for Follow {

@@ -48,6 +48,11 @@ impl ChunkEncoder {
         self.bytes.split().freeze()
     }
 
+    /// Gives back the memory that it keeps for the next chunk.
+    pub(super) fn let_go(&mut self) {
+        *self = Self::new(self.include_hashes);
+    }
+
     pub(super) fn push(&mut self, entry: &EntryRef<'_>) {
         let time = timestamp(signed(entry.recorded_at));
         let (seconds, nanos) =

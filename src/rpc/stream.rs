@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
@@ -13,29 +14,36 @@ use super::service::Shutdown;
 use super::status::{IntoStatus as _, status};
 use super::wire;
 use crate::ledger::{FailureClass, Ledger, QueryError, Replay};
+use crate::proto::EventFilter;
 
 /// Messages that wait for a slow reader; the log is not read beyond them.
 const MESSAGES_AHEAD: usize = 2;
-/// How often an idle stream says that it lives.
+/// How often a stream that brings nothing says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(5);
+/// For so long what was read beyond these messages is kept for a slow reader.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// What is made of the log for one reader.
 pub(super) trait Feed: Send + Sync + 'static {
     /// A message of the stream.
     type Message: Send + From<Mark>;
 
-    /// The next message, one at a time; none at the head. It runs where it may wait for the disk.
+    /// The next step, one at a time; none at the head. It runs where it may wait for the disk.
     fn next(&mut self, replay: &mut Replay) -> Result<Option<Step<Self::Message>>, QueryError>;
 
     /// Whether the reader has all that it asked for.
     fn is_done(&self) -> bool;
+
+    /// Lets go of all that it holds of the log, because nothing goes on for a while; `reached` is
+    /// where the next step then begins.
+    fn rest(&mut self, _replay: &mut Replay, _reached: u64) {}
 }
 
 /// A message, and where to resume for whoever has read it: before what else the same part of the
-/// log brings.
+/// log brings. Without a message, that part brings nothing.
 #[derive(Debug)]
 pub(super) struct Step<M> {
-    pub(super) message: M,
+    pub(super) message: Option<M>,
     pub(super) reached: u64,
 }
 
@@ -46,9 +54,10 @@ pub(super) enum Mark {
     Closed(wire::ReplayClosed),
 }
 
-/// Where a stream begins, and whether it goes on live.
+/// Where a stream begins, what of the log it reads, and whether it goes on live.
 pub(super) struct Begin {
     pub(super) from_offset: u64,
+    pub(super) filters: Vec<EventFilter>,
     pub(super) follow: bool,
 }
 
@@ -60,8 +69,8 @@ pub(super) async fn start<F: Feed>(
     shutdown: Shutdown,
 ) -> Result<ReceiverStream<Result<F::Message, Status>>, Status> {
     let (replay, follow) = blocking(ledger, move |ledger| {
-        let Begin { from_offset, follow } = begin(ledger)?;
-        let mut replay = ledger.replay(from_offset)?;
+        let Begin { from_offset, filters, follow } = begin(ledger)?;
+        let mut replay = ledger.replay(from_offset)?.only(&filters)?;
         if !follow {
             replay.end_at_head();
         }
@@ -70,9 +79,8 @@ pub(super) async fn start<F: Feed>(
     .await?;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let reached = replay.next_offset();
-    let heartbeat = HEARTBEAT;
-    let feed = Some(feed);
-    let stream = Stream { replay, reached, feed, follow, messages, shutdown, heartbeat };
+    let (feed, said, heartbeat) = (Some(feed), Instant::now(), HEARTBEAT);
+    let stream = Stream { replay, reached, feed, follow, messages, said, shutdown, heartbeat };
     tokio::spawn(stream.run());
     Ok(ReceiverStream::new(receiver))
 }
@@ -86,6 +94,8 @@ struct Stream<F: Feed> {
     feed: Option<F>,
     follow: bool,
     messages: mpsc::Sender<Result<F::Message, Status>>,
+    /// When the last message went out.
+    said: Instant,
     shutdown: Shutdown,
     heartbeat: Duration,
 }
@@ -100,7 +110,7 @@ enum End {
 
 impl<F: Feed> Stream<F> {
     async fn run(mut self) {
-        let end = match self.send(self.progress()).await {
+        let end = match self.send_progress().await {
             Ok(()) => self.stream().await,
             Err(_) => return,
         };
@@ -115,8 +125,15 @@ impl<F: Feed> Stream<F> {
         let _ = self.messages.send(last).await;
     }
 
-    async fn send(&self, message: impl Into<F::Message>) -> Result<(), End> {
-        self.messages.send(Ok(message.into())).await.map_err(|_| End::Left)
+    async fn send(&mut self, message: impl Into<F::Message>) -> Result<(), End> {
+        self.messages.send(Ok(message.into())).await.map_err(|_| End::Left)?;
+        self.said = Instant::now();
+        Ok(())
+    }
+
+    async fn send_progress(&mut self) -> Result<(), End> {
+        let (scanned_to, head) = (self.reached, self.replay.head());
+        self.send(Mark::Progress(wire::ReplayProgress { scanned_to, head })).await
     }
 
     async fn stream(&mut self) -> End {
@@ -146,15 +163,43 @@ impl<F: Feed> Stream<F> {
             if self.shutdown.has_begun() {
                 return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
             }
+            self.wait_for_the_reader().await?;
             let Some(Step { message, reached }) = self.read().await? else {
                 return Ok(());
             };
-            self.send(message).await?;
+            if let Some(message) = message {
+                self.send(message).await?;
+            }
             self.reached = reached;
         }
     }
 
-    /// Reads the next message; says meanwhile that the stream lives.
+    /// Waits until there is room for a message. Nothing is read before, and of what was read
+    /// nothing is kept for long.
+    async fn wait_for_the_reader(&mut self) -> Result<(), End> {
+        if self.messages.capacity() > 0 {
+            return Ok(());
+        }
+        if let Ok(room) = tokio::time::timeout(PATIENCE, self.messages.reserve()).await {
+            return room.map(drop).map_err(|_| End::Left);
+        }
+        self.rest();
+        tokio::select! {
+            room = self.messages.reserve() => room.map(drop).map_err(|_| End::Left),
+            () = self.shutdown.begun() => {
+                Err(End::Closed(wire::ReplayClosedReason::ShuttingDown))
+            }
+        }
+    }
+
+    fn rest(&mut self) {
+        if let Some(feed) = &mut self.feed {
+            feed.rest(&mut self.replay, self.reached);
+        }
+    }
+
+    /// Reads the next step; says meanwhile that the stream lives, also where many steps bring
+    /// nothing.
     async fn read(&mut self) -> Result<Option<Step<F::Message>>, End> {
         let (mut replay, feed) = (self.replay.clone(), self.feed.take());
         let mut read = tokio::task::spawn_blocking(move || {
@@ -166,9 +211,9 @@ impl<F: Feed> Stream<F> {
             tokio::select! {
                 read = &mut read => break read,
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep(self.heartbeat) => {}
+                () = tokio::time::sleep_until(self.said + self.heartbeat) => {}
             }
-            self.send(self.progress()).await?;
+            self.send_progress().await?;
         };
         let (replay, feed, read) = read.map_err(|error| {
             let message = error.to_string();
@@ -180,6 +225,7 @@ impl<F: Feed> Stream<F> {
 
     /// Waits at the head until something comes; says meanwhile that the stream lives.
     async fn wait(&mut self) -> Result<(), End> {
+        self.rest();
         loop {
             tokio::select! {
                 more = self.replay.changed() => {
@@ -190,20 +236,18 @@ impl<F: Feed> Stream<F> {
                     return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
                 }
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep(self.heartbeat) => {}
+                () = tokio::time::sleep_until(self.said + self.heartbeat) => {}
             }
-            self.send(self.progress()).await?;
+            self.send_progress().await?;
         }
-    }
-
-    fn progress(&self) -> Mark {
-        let (scanned_to, head) = (self.reached, self.replay.head());
-        Mark::Progress(wire::ReplayProgress { scanned_to, head })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+    use std::sync::atomic::Ordering::Relaxed;
+
     use super::*;
     use crate::ledger::Options;
     use crate::rpc::wire::stream_orders_response::Message;
@@ -220,12 +264,103 @@ mod tests {
                 return Ok(None);
             }
             std::thread::sleep(Duration::from_millis(500));
-            let message = wire::StreamOrdersResponse { message: None };
+            let message = Some(wire::StreamOrdersResponse { message: None });
             Ok(Some(Step { message, reached: self.0 - 1 }))
         }
 
         fn is_done(&self) -> bool {
             false
+        }
+    }
+
+    /// Passes over a part in less time than a heartbeat, many times.
+    struct Barren(u64);
+
+    impl Feed for Barren {
+        type Message = wire::StreamOrdersResponse;
+
+        fn next(&mut self, _: &mut Replay) -> Result<Option<Step<Self::Message>>, QueryError> {
+            std::thread::sleep(Duration::from_millis(20));
+            self.0 += 1;
+            Ok((self.0 <= 30).then_some(Step { message: None, reached: self.0 }))
+        }
+
+        fn is_done(&self) -> bool {
+            false
+        }
+    }
+
+    /// Brings a message whenever it is asked, and counts how often it had to let go.
+    struct Quick(Arc<AtomicU64>);
+
+    impl Feed for Quick {
+        type Message = wire::StreamOrdersResponse;
+
+        fn next(&mut self, _: &mut Replay) -> Result<Option<Step<Self::Message>>, QueryError> {
+            let message = Some(wire::StreamOrdersResponse { message: None });
+            Ok(Some(Step { message, reached: 0 }))
+        }
+
+        fn is_done(&self) -> bool {
+            false
+        }
+
+        fn rest(&mut self, _: &mut Replay, _: u64) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn stream<F: Feed>(
+        ledger: &Ledger,
+        feed: F,
+        messages: mpsc::Sender<Result<F::Message, Status>>,
+    ) -> Stream<F> {
+        Stream {
+            replay: ledger.replay(0).unwrap(),
+            reached: 0,
+            feed: Some(feed),
+            follow: false,
+            messages,
+            said: Instant::now(),
+            shutdown: Shutdown::never(),
+            heartbeat: Duration::from_millis(50),
+        }
+    }
+
+    /// Seen red with a clock that begins anew at each part.
+    #[tokio::test]
+    async fn a_stream_says_how_far_it_is_while_many_parts_bring_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder, Options::default()).unwrap();
+        let (messages, mut received) = mpsc::channel(100);
+        tokio::spawn(stream(&ledger, Barren(0), messages).run());
+        let mut stands = Vec::new();
+        while let Some(one) = received.recv().await {
+            match one.unwrap().message.unwrap() {
+                Message::Progress(progress) => stands.push(progress.scanned_to),
+                Message::CaughtUp(caught_up) => assert_eq!(caught_up.head, 30),
+                Message::Closed(closed) => assert_eq!(closed.resume_from, 30),
+                Message::Orders(orders) => panic!("{orders:?}"),
+            }
+        }
+        assert!(stands.len() > 4 && stands.is_sorted(), "{stands:?}");
+        assert!(stands.iter().any(|at| (5..25).contains(at)), "on the way: {stands:?}");
+    }
+
+    /// Seen red with a stream that keeps what it has while it waits for room.
+    #[tokio::test]
+    async fn a_stream_holds_nothing_of_the_log_while_its_reader_stands_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder, Options::default()).unwrap();
+        let (messages, mut received) = mpsc::channel(MESSAGES_AHEAD);
+        let rests = Arc::new(AtomicU64::new(0));
+        tokio::spawn(stream(&ledger, Quick(Arc::clone(&rests)), messages).run());
+        for stall in 1..4 {
+            tokio::time::sleep(PATIENCE * 4).await;
+            assert_eq!(rests.load(Relaxed), stall, "once in each stall, not while it flows");
+            for _ in 0..50 {
+                received.recv().await.unwrap().unwrap();
+            }
         }
     }
 
@@ -235,16 +370,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Ledger::open(&folder, Options::default()).unwrap();
         let (messages, mut received) = mpsc::channel(100);
-        let stream = Stream {
-            replay: ledger.replay(0).unwrap(),
-            reached: 0,
-            feed: Some(Slow(0)),
-            follow: false,
-            messages,
-            shutdown: Shutdown::never(),
-            heartbeat: Duration::from_millis(50),
-        };
-        tokio::spawn(stream.run());
+        tokio::spawn(stream(&ledger, Slow(0), messages).run());
         let mut said = Vec::new();
         while let Some(one) = received.recv().await {
             said.push(one.unwrap().message);

@@ -22,8 +22,8 @@ pub(super) async fn stream_orders(
     request: wire::StreamOrdersRequest,
     shutdown: Shutdown,
 ) -> Result<ReceiverStream<Result<wire::StreamOrdersResponse, Status>>, Status> {
-    let begin =
-        move |_: &Ledger| Ok(Begin { from_offset: request.from_offset, follow: request.follow });
+    let wire::StreamOrdersRequest { from_offset, follow } = request;
+    let begin = move |_: &Ledger| Ok(Begin { from_offset, filters: Vec::new(), follow });
     start(ledger, begin, Orders { ledger: Arc::clone(ledger), part: None }, shutdown).await
 }
 
@@ -70,7 +70,7 @@ impl Feed for Orders {
             self.part = None;
         }
         let message = message(Message::Orders(wire::OrderChunk { orders, scanned_to: reached }));
-        Ok(Some(Step { message, reached }))
+        Ok(Some(Step { message: Some(message), reached }))
     }
 
     fn is_done(&self) -> bool {
@@ -135,7 +135,7 @@ mod tests {
         let mut replay = ledger.replay(0).unwrap();
         let mut steps = Vec::new();
         while let Some(step) = feed.next(&mut replay).unwrap() {
-            let Some(Message::Orders(chunk)) = step.message.message else { panic!() };
+            let Some(Message::Orders(chunk)) = step.message.unwrap().message else { panic!() };
             assert_eq!(chunk.scanned_to, step.reached);
             steps.push((chunk.orders.len(), step.reached));
         }

@@ -19,6 +19,8 @@ mod basis;
 mod disk;
 mod doubt;
 mod effects;
+#[path = "../library/filters.rs"]
+mod filters;
 mod find;
 mod follow;
 mod garbage;
@@ -30,10 +32,13 @@ mod operations;
 mod order;
 mod order_stream;
 mod overload;
+#[path = "../library/random.rs"]
+mod random;
 mod raw;
 mod read_writes;
 mod refusals;
 mod replay;
+mod replay_filter;
 mod shutdown;
 mod stream_orders;
 mod support;
