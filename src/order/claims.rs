@@ -7,7 +7,7 @@ use super::fulfillment::Range;
 use super::moves::counter_of;
 use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 use crate::proto::{Agreement, StatusDimension};
 
 /// One claim.
@@ -55,8 +55,7 @@ pub(crate) fn claims_of<'a>(
     mut range_at: impl FnMut(Dimension, i64) -> Range,
 ) -> Vec<Claim<'a>> {
     let mut claims: Vec<Claim<'a>> = Vec::new();
-    for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "status.asserted")
-    {
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::StatusAsserted) {
         let dimension = i32::try_from(fact.number(path::ASSERTED_DIMENSION)).ok();
         let dimension = dimension.and_then(|number| StatusDimension::try_from(number).ok());
         claims.push(Claim {
@@ -111,7 +110,7 @@ fn retold<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Claim<'a>> {
         let quantities = differences(copy, original);
         let claim = Claim {
             fact: index,
-            dimension: Some(Dimension::of_group(copy.kind?.group)),
+            dimension: Some(Dimension::of_group(copy.group()?)),
             value: "",
             low: "",
             high: "",
@@ -128,7 +127,7 @@ fn retold<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Claim<'a>> {
 
 /// Lines of which a copy of a fact tells another quantity, where both name lines.
 fn differences<'a>(copy: &Fact<'a>, original: &Fact<'a>) -> Vec<Difference<'a>> {
-    let Some(counter) = counter_of(copy.type_name()) else { return Vec::new() };
+    let Some(counter) = counter_of(copy.kind) else { return Vec::new() };
     let mut told: Vec<(&str, &str, bool, Quantity)> = Vec::new();
     for (fact, is_copy) in [(copy, true), (original, false)] {
         for line in fact.lines() {

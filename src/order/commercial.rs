@@ -8,7 +8,7 @@ use super::lines::{Line, Lines};
 use super::moves::Reach;
 use super::stage::Stage;
 use super::words::{Dimension, Word};
-use crate::event::Fact;
+use crate::event::{Fact, Kind};
 
 /// The commercial side of an order and of its lines.
 #[derive(Debug)]
@@ -45,15 +45,14 @@ struct Said {
 
 impl Said {
     fn hear(&mut self, fact: &Fact<'_>) {
-        match fact.type_name() {
-            "order.requested" => self.requested = true,
-            "order.accepted" => (self.accepted, self.rejected) = (true, false),
-            "order.rejected" => self.rejected = true,
-            "order.closed" => self.closed = true,
-            "order.reopened" => (self.closed, self.rejected) = (false, false),
-            "status.asserted" | "event.corrected" => {}
-            // A type that nobody knows says nothing.
-            _ => self.entered |= fact.kind.is_some(),
+        match fact.kind {
+            Kind::OrderRequested => self.requested = true,
+            Kind::OrderAccepted => (self.accepted, self.rejected) = (true, false),
+            Kind::OrderRejected => self.rejected = true,
+            Kind::OrderClosed => self.closed = true,
+            Kind::OrderReopened => (self.closed, self.rejected) = (false, false),
+            Kind::StatusAsserted | Kind::EventCorrected => {}
+            _ => self.entered = true,
         }
     }
 

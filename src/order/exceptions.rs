@@ -9,7 +9,7 @@ use super::lines::Lines;
 use super::packages::Packages;
 use super::reason::{code_of, usual_severity};
 use super::severity::Severity;
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 
 /// Who raises what follows from facts and rules.
 pub(crate) const LEDGER: &str = "ledger";
@@ -45,11 +45,11 @@ pub(crate) fn exceptions_of<'a>(
     let mut found = Vec::new();
     let settling = Settling { lines, evidence, released: releases(facts) };
     for (index, fact) in facts.counting() {
-        match fact.type_name() {
-            "exception.raised" => raise(&mut found, index, fact),
-            "exception.updated" | "exception.resolved" => {}
-            "pick.shorted" => settling.shorted(&mut found, (index, fact)),
-            "line.backordered" => settling.backordered(&mut found, (index, fact)),
+        match fact.kind {
+            Kind::ExceptionRaised => raise(&mut found, index, fact),
+            Kind::ExceptionUpdated | Kind::ExceptionResolved => {}
+            Kind::PickShorted => settling.shorted(&mut found, (index, fact)),
+            Kind::LineBackordered => settling.backordered(&mut found, (index, fact)),
             _ => follow(&mut found, (facts, lines, packages), (index, fact)),
         }
     }
@@ -120,9 +120,9 @@ fn made_of<'a>(index: FactIndex, fact: &Fact<'a>, usual: &'a str) -> Exception<'
 /// is over.
 fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
     for (index, fact) in facts.counting() {
-        let resolves = match fact.type_name() {
-            "exception.resolved" => true,
-            "exception.updated" => false,
+        let resolves = match fact.kind {
+            Kind::ExceptionResolved => true,
+            Kind::ExceptionUpdated => false,
             _ => continue,
         };
         let id = id_of(fact);
@@ -132,7 +132,7 @@ fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
             .filter(|one| one.exception_id == id && (!own || one.source == fact.source));
         for exception in named {
             exception.facts.push(index);
-            if resolves && fact.at_ns >= facts.at_ns(exception.raised) {
+            if resolves && facts.may_follow(index, exception.raised) {
                 (exception.open, exception.resolved) = (false, Some(index));
             } else if let Some(severity) = Severity::of(fact.number(path::EXCEPTION_SEVERITY)) {
                 exception.severity = severity;
@@ -144,8 +144,7 @@ fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
 /// The releases of backorders; a line that has none stands for all.
 fn releases<'a>(facts: &Facts<'a>) -> Vec<(FactIndex, Option<&'a str>)> {
     let mut releases = Vec::new();
-    for (index, fact) in facts.counting().filter(|(_, one)| one.type_name() == "backorder.released")
-    {
+    for (index, fact) in facts.counting().filter(|(_, one)| one.kind == Kind::BackorderReleased) {
         if !fact.has_lines() {
             releases.push((index, None));
         }
@@ -219,69 +218,76 @@ impl<'a> Settling<'_, 'a> {
 struct Consequence {
     code: &'static str,
     severity: Option<Severity>,
-    ended_by: &'static [&'static str],
+    ended_by: &'static [Kind],
     of_package: bool,
 }
 
 fn consequence(fact: &Fact<'_>) -> Option<Consequence> {
     let of =
         |code, ended_by, of_package| Consequence { code, severity: None, ended_by, of_package };
-    Some(match fact.type_name() {
-        "warehouse.rejected" => of(
+    Some(match fact.kind {
+        Kind::WarehouseRejected => of(
             "WHS.REJECTED",
-            &["order.released", "warehouse.acknowledged", "order.cancelled", "order.closed"],
+            &[
+                Kind::OrderReleased,
+                Kind::WarehouseAcknowledged,
+                Kind::OrderCancelled,
+                Kind::OrderClosed,
+            ],
             false,
         ),
-        "shipment.reversed" => Consequence {
+        Kind::ShipmentReversed => Consequence {
             severity: Some(Severity::Warning),
-            ..of(super::reason::UNKNOWN, &["shipment.confirmed", "order.cancelled"], false)
+            ..of(super::reason::UNKNOWN, &[Kind::ShipmentConfirmed, Kind::OrderCancelled], false)
         },
-        "delivery.attempt_failed" => Consequence {
+        Kind::DeliveryAttemptFailed => Consequence {
             severity: Some(Severity::Warning),
             ..of(
                 "CAR.ATTEMPT_FAILED",
-                &["shipment.delivered", "delivery.received", "shipment.returned_to_sender"],
+                &[Kind::ShipmentDelivered, Kind::DeliveryReceived, Kind::ShipmentReturnedToSender],
                 true,
             )
         },
-        "shipment.returning" => {
-            of("CAR.RETURNING", &["shipment.returned_to_sender", "shipment.delivered"], true)
+        Kind::ShipmentReturning => {
+            of("CAR.RETURNING", &[Kind::ShipmentReturnedToSender, Kind::ShipmentDelivered], true)
         }
-        "shipment.lost" => {
+        Kind::ShipmentLost => {
             Consequence { severity: Some(Severity::Loss), ..of("CAR.LOST", SCANS, true) }
         }
-        "shipment.damaged" => {
-            of("CAR.DAMAGED", &["shipment.delivered", "shipment.returned_to_sender"], true)
+        Kind::ShipmentDamaged => {
+            of("CAR.DAMAGED", &[Kind::ShipmentDelivered, Kind::ShipmentReturnedToSender], true)
         }
-        "customs.held" => of("CAR.CUSTOMS", CLEARANCES, true),
-        "payment.declined" => {
-            of("FIN.PAYMENT", &["payment.approved", "payment.settled", "order.cancelled"], false)
-        }
-        "interface.failed" if fact.flag(path::DEAD_LETTER) == Some(true) => {
-            of("INT.TIMEOUT", &["interface.sent", "interface.acknowledged"], false)
+        Kind::CustomsHeld => of("CAR.CUSTOMS", CLEARANCES, true),
+        Kind::PaymentDeclined => of(
+            "FIN.PAYMENT",
+            &[Kind::PaymentApproved, Kind::PaymentSettled, Kind::OrderCancelled],
+            false,
+        ),
+        Kind::InterfaceFailed if fact.flag(path::DEAD_LETTER) == Some(true) => {
+            of("INT.TIMEOUT", &[Kind::InterfaceSent, Kind::InterfaceAcknowledged], false)
         }
         _ => return None,
     })
 }
 
 /// Scans that show where a package is.
-const SCANS: &[&str] = &[
-    "carrier.picked_up",
-    "transit.scanned",
-    "out_for_delivery",
-    "pickup.available",
-    "shipment.delivered",
-    "shipment.returning",
-    "shipment.returned_to_sender",
+const SCANS: &[Kind] = &[
+    Kind::CarrierPickedUp,
+    Kind::TransitScanned,
+    Kind::OutForDelivery,
+    Kind::PickupAvailable,
+    Kind::ShipmentDelivered,
+    Kind::ShipmentReturning,
+    Kind::ShipmentReturnedToSender,
 ];
 
 /// Customs are through, or the package moves on.
-const CLEARANCES: &[&str] = &[
-    "customs.cleared",
-    "transit.scanned",
-    "out_for_delivery",
-    "pickup.available",
-    "shipment.delivered",
+const CLEARANCES: &[Kind] = &[
+    Kind::CustomsCleared,
+    Kind::TransitScanned,
+    Kind::OutForDelivery,
+    Kind::PickupAvailable,
+    Kind::ShipmentDelivered,
 ];
 
 fn follow<'a>(
@@ -312,13 +318,13 @@ fn follow<'a>(
     let ends = |(later, other): &(FactIndex, &Fact<'a>)| {
         let of_package =
             !consequence.of_package || package.is_none_or(|package| package.facts.contains(later));
-        consequence.ended_by.contains(&other.type_name())
+        consequence.ended_by.contains(&other.kind)
             && of_package
             && (request.is_empty() || other.text(path::MESSAGE_ID) == request)
     };
     let ended = facts.later(index).find(ends).map(|(later, _)| later);
     // What was taken back need not be shipped again where nothing is wanted any more.
-    let unwanted = fact.type_name() == "shipment.reversed"
+    let unwanted = fact.kind == Kind::ShipmentReversed
         && !lines.list.is_empty()
         && lines.list.iter().all(|line| !line.open.is_positive());
     let given_up = || {

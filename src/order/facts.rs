@@ -1,12 +1,12 @@
 //! The set of facts that a state is made of: all events in an order that no arrival can change, and
 //! which of them count. Does not know what a fact does.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::authority::authority;
+use super::moment::{Place, UNKNOWN, until_ns};
 use super::policy::Policy;
-use crate::event::{Fact, RecordedEvent, path, same_content};
+use crate::event::{Fact, Kind, RecordedEvent, path, same_content};
 use crate::num::u64_from;
 use crate::proto::{self, CorrectionKind};
 use crate::time::NANOS_PER_SECOND;
@@ -20,6 +20,8 @@ pub(crate) enum Standing {
     Counts,
     /// A test message of its source.
     Test,
+    /// A type that this version does not know: no fact.
+    Unknown,
     /// Declared wrong by a correction.
     Corrected(FactIndex),
     /// Another source, which owns this kind of fact, tells the same fact.
@@ -54,10 +56,11 @@ pub(crate) struct Facts<'a> {
 impl<'a> Facts<'a> {
     pub(crate) fn of(events: &'a [RecordedEvent], policy: &Policy) -> Self {
         let mut all: Vec<Fact<'a>> = events.iter().map(Fact::of).collect();
-        all.sort_by(canonical);
-        let standings = all.iter().map(|fact| match fact.number(path::TEST) {
-            0 => Standing::Counts,
-            _ => Standing::Test,
+        all.sort_by_cached_key(Place::of);
+        let standings = all.iter().map(|fact| match fact.kind {
+            _ if fact.number(path::TEST) != 0 => Standing::Test,
+            Kind::Unknown => Standing::Unknown,
+            _ => Standing::Counts,
         });
         let standings = standings.collect();
         let doubts = vec![None; all.len()];
@@ -123,21 +126,38 @@ impl<'a> Facts<'a> {
     pub(crate) fn retold(&self) -> impl Iterator<Item = (FactIndex, FactIndex)> {
         self.standings.iter().enumerate().filter_map(|(index, standing)| match standing {
             Standing::ToldBy(owner) => Some((index, *owner)),
-            Standing::Counts | Standing::Test | Standing::Corrected(_) | Standing::Repeated(_) => {
-                None
-            }
+            Standing::Counts
+            | Standing::Test
+            | Standing::Unknown
+            | Standing::Corrected(_)
+            | Standing::Repeated(_) => None,
         })
     }
 
     /// The end of the interval in which a fact may have occurred.
     pub(crate) fn until_ns(&self, index: FactIndex) -> i64 {
-        let until = |fact: &Fact<'_>| fact.at_ns.saturating_add(precision_ns(fact.precision));
-        self.get(index).map_or(0, until)
+        self.get(index).map_or(0, until_ns)
     }
 
-    /// Whether a fact occurred before another one for certain, as exact as its time is.
+    /// The latest moment at which a fact may have occurred.
+    pub(crate) fn latest_ns(&self, index: FactIndex) -> i64 {
+        let latest =
+            |fact: &Fact<'_>| if fact.precision == UNKNOWN { i64::MAX } else { until_ns(fact) };
+        self.get(index).map_or(0, latest)
+    }
+
+    /// Whether a fact occurred before another one for certain, as exact as both times are.
     pub(crate) fn is_before(&self, one: FactIndex, other: FactIndex) -> bool {
-        self.at_ns(one) < self.at_ns(other) && self.until_ns(one) <= self.at_ns(other)
+        let (Some(one), Some(other)) = (self.get(one), self.get(other)) else { return false };
+        let exact = one.precision != UNKNOWN && other.precision != UNKNOWN;
+        exact && one.at_ns < other.at_ns && until_ns(one) <= other.at_ns
+    }
+
+    /// Whether a fact may have occurred at or after another one: the question for all that ends or
+    /// takes back what the other one began.
+    pub(crate) fn may_follow(&self, one: FactIndex, other: FactIndex) -> bool {
+        let (Some(one), Some(other)) = (self.get(one), self.get(other)) else { return false };
+        one.precision == UNKNOWN || until_ns(one) >= other.at_ns
     }
 
     fn set(&mut self, index: FactIndex, standing: Standing) {
@@ -175,7 +195,7 @@ impl<'a> Facts<'a> {
     /// From the latest to the earliest: a correction holds unless a later one that holds takes it
     /// back.
     fn correct(&mut self) {
-        let is_correction = |fact: &Fact<'_>| fact.type_name() == "event.corrected";
+        let is_correction = |fact: &Fact<'_>| fact.kind == Kind::EventCorrected;
         if !self.all.iter().any(is_correction) {
             return;
         }
@@ -217,10 +237,10 @@ impl<'a> Facts<'a> {
 
     /// Two sources may tell one fact: the one that owns this kind of fact is counted.
     fn leave_out_retellings(&mut self) {
-        let mut owners: HashMap<(&str, &str), FactIndex> = HashMap::new();
+        let mut owners: HashMap<(Kind, &str), FactIndex> = HashMap::new();
         for (index, fact) in self.counting() {
             let Some(name) = told_as(fact) else { continue };
-            let rank = |fact: &Fact<'_>| authority(fact.source, fact.kind.map(|kind| kind.group));
+            let rank = |fact: &Fact<'_>| authority(fact.source, fact.group());
             let owner = owners.entry(name).or_insert(index);
             if self.get(*owner).is_some_and(|before| rank(fact) < rank(before)) {
                 *owner = index;
@@ -246,18 +266,19 @@ impl<'a> Facts<'a> {
         let skew = i64::from(policy.clock_skew_seconds).saturating_mul(NANOS_PER_SECOND);
         let created = self
             .counting()
-            .find(|(_, fact)| fact.type_name() == "order.created" && fact.at_ns >= earliest);
+            .find(|(_, fact)| fact.kind == Kind::OrderCreated && fact.at_ns >= earliest);
         let created = created.map(|(_, fact)| fact.at_ns);
         let judged = self.all.iter().map(|fact| {
             let recorded_ns = crate::time::signed(fact.recorded.recorded_at_ns);
-            let until = fact.at_ns.saturating_add(precision_ns(fact.precision));
-            let created_ns = created.filter(|created| until.saturating_add(skew) < *created);
+            let latest = until_ns(fact).saturating_add(skew);
+            let is_early = |created: &i64| latest < *created && fact.precision != UNKNOWN;
+            let created_ns = created.filter(is_early);
             match created_ns {
                 _ if fact.at_ns > recorded_ns.saturating_add(skew) => {
                     Some(Doubt::Future { recorded_ns })
                 }
                 _ if fact.at_ns < earliest => Some(Doubt::Early { earliest_ns: earliest }),
-                Some(created_ns) if fact.type_name() != "order.requested" => {
+                Some(created_ns) if fact.kind != Kind::OrderRequested => {
                     Some(Doubt::BeforeOrder { created_ns })
                 }
                 _ => None,
@@ -269,50 +290,12 @@ impl<'a> Facts<'a> {
 
 /// Under which name sources tell one fact: its type, and the fact's id; a confirmed shipment has
 /// the shipment's.
-fn told_as<'a>(fact: &Fact<'a>) -> Option<(&'a str, &'a str)> {
-    let name = match (fact.fact_id, fact.type_name()) {
-        ("", "shipment.confirmed") => fact.text(path::SHIPMENT_ID),
+fn told_as<'a>(fact: &Fact<'a>) -> Option<(Kind, &'a str)> {
+    let name = match (fact.fact_id, fact.kind) {
+        ("", Kind::ShipmentConfirmed) => fact.text(path::SHIPMENT_ID),
         (fact_id, _) => fact_id,
     };
-    (!name.is_empty() && fact.kind.is_some()).then_some((fact.type_name(), name))
-}
-
-/// Width of the interval that an instant of this precision stands for.
-pub(crate) fn precision_ns(precision: u64) -> i64 {
-    let seconds = match precision {
-        2 => 1,
-        3 => 60,
-        4 => 3_600,
-        5 => 86_400,
-        _ => 0,
-    };
-    seconds * NANOS_PER_SECOND
-}
-
-/// The order of facts: by time, then by what the producers said and nothing that the ledger added,
-/// so that any arrival gives the same.
-fn canonical(one: &Fact<'_>, other: &Fact<'_>) -> Ordering {
-    one.at_ns
-        .cmp(&other.at_ns)
-        .then_with(|| one.source.cmp(other.source))
-        .then_with(|| by_sequence(one.sequence, other.sequence))
-        .then_with(|| one.event_id.cmp(other.event_id))
-        .then_with(|| {
-            let history = |fact: &Fact<'_>| fact.recorded.event.correlation_id().to_owned();
-            history(one).cmp(&history(other))
-        })
-}
-
-/// Compares texts as people count: digits by their value.
-pub(crate) fn by_sequence(one: &str, other: &str) -> Ordering {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits(one) && digits(other) {
-        let (short, long) = (one.trim_start_matches('0'), other.trim_start_matches('0'));
-        let by_value = short.len().cmp(&long.len()).then_with(|| short.cmp(long));
-        return by_value.then_with(|| one.cmp(other));
-    }
-    // Numbers before words.
-    digits(other).cmp(&digits(one)).then_with(|| one.cmp(other))
+    (!name.is_empty()).then_some((fact.kind, name))
 }
 
 fn same_but_for_order(one: &Fact<'_>, other: &Fact<'_>) -> bool {

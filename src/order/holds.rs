@@ -1,7 +1,7 @@
 //! Holds: a set keyed by id and source, each open or not. Does not know other exceptions.
 
 use super::facts::{FactIndex, Facts};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 
 /// One hold.
 #[derive(Clone, Debug)]
@@ -18,16 +18,23 @@ pub(crate) struct Hold<'a> {
 impl Hold<'_> {
     /// Open: placed, and not released at or after that time.
     pub(crate) fn is_open(&self, facts: &Facts<'_>) -> bool {
-        let last = |events: &[FactIndex]| events.iter().map(|event| facts.at_ns(*event)).max();
-        last(&self.placed) > last(&self.released)
+        // Of all releases, the one whose interval ends last is the most likely to follow.
+        let released = self.released.iter().max_by_key(|one| facts.latest_ns(**one));
+        let placed = self.placed.iter().max_by_key(|one| facts.at_ns(**one));
+        placed.is_some_and(|placed| {
+            released.is_none_or(|released| !facts.may_follow(*released, *placed))
+        })
     }
 
-    /// Whether it was open at a time.
-    pub(crate) fn was_open(&self, facts: &Facts<'_>, at_ns: i64) -> bool {
-        let last = |events: &[FactIndex]| {
-            events.iter().map(|event| facts.at_ns(*event)).filter(|at| *at <= at_ns).max()
-        };
-        last(&self.placed) > last(&self.released)
+    /// The placement that was in force when another fact occurred, if there was one for certain:
+    /// placed before it, and not released between them.
+    pub(crate) fn in_force(&self, facts: &Facts<'_>, then: FactIndex) -> Option<FactIndex> {
+        let before = self.placed.iter().copied().filter(|one| facts.is_before(*one, then));
+        let placed = before.max_by_key(|one| (facts.at_ns(*one), *one))?;
+        let mut released = self.released.iter();
+        let is_over =
+            released.any(|one| facts.may_follow(*one, placed) && !facts.is_before(then, *one));
+        (!is_over).then_some(placed)
     }
 
     /// The fact that describes it: the last placement, or else the last release.
@@ -39,7 +46,7 @@ impl Hold<'_> {
 /// The holds of an order.
 pub(crate) fn holds_of<'a>(facts: &Facts<'a>) -> Vec<Hold<'a>> {
     let mut holds: Vec<Hold<'a>> = Vec::new();
-    for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "hold.placed") {
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::HoldPlaced) {
         let hold_id = id_of(fact);
         match holds.iter_mut().find(|hold| hold.hold_id == hold_id && hold.source == fact.source) {
             Some(hold) => hold.placed.push(index),
@@ -51,11 +58,11 @@ pub(crate) fn holds_of<'a>(facts: &Facts<'a>) -> Vec<Hold<'a>> {
             }),
         }
     }
-    for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "hold.released") {
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::HoldReleased) {
         if fact.flag(path::HOLD_ALL) == Some(true) {
             // A release of all says nothing of what was placed later.
             let placed = |hold: &&mut Hold<'_>| {
-                hold.placed.iter().any(|placed| facts.at_ns(*placed) <= fact.at_ns)
+                hold.placed.iter().any(|placed| facts.may_follow(index, *placed))
             };
             for hold in holds.iter_mut().filter(placed) {
                 hold.released.push(index);

@@ -22,6 +22,7 @@ mod holds;
 mod lines;
 mod links;
 mod milestones;
+mod moment;
 mod moves;
 mod names;
 mod packages;

@@ -3,7 +3,7 @@
 
 use super::counter::Counter;
 use super::stage::Stage;
-use crate::event::{Fact, FactLine, path};
+use crate::event::{Fact, FactLine, Kind, path};
 
 /// How far a statement without a quantity brings what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,58 +21,78 @@ pub(crate) enum Move {
     Take(Counter),
 }
 
-pub(crate) fn move_of(type_name: &str) -> Option<Move> {
+pub(crate) fn move_of(kind: Kind) -> Option<Move> {
     use Move::{Add, Take};
-    Some(match type_name {
-        "order.created" | "order.line_added" | "order.line_changed" => Add(Counter::ORDERED),
-        "order.line_cancelled" | "order.cancelled" => Add(Counter::CANCELLED),
-        "order.reopened" => Take(Counter::CANCELLED),
-        "order.released" => Add(Counter::RELEASED),
-        "order.release_reversed" | "warehouse.rejected" => Take(Counter::RELEASED),
-        "allocation.made" => Add(Counter::ALLOCATED),
-        "allocation.reversed" => Take(Counter::ALLOCATED),
-        "pick.task_created" => Add(Counter::TASKED),
-        "pick.confirmed" => Add(Counter::PICKED),
-        "pick.reversed" => Take(Counter::PICKED),
-        "pick.shorted" => Add(Counter::SHORT),
-        "pack.confirmed" => Add(Counter::PACKED),
-        "pack.reversed" => Take(Counter::PACKED),
-        "staged" => Add(Counter::STAGED),
-        "loaded" => Add(Counter::LOADED),
-        "shipment.confirmed" => Add(Counter::SHIPPED),
-        "shipment.reversed" => Take(Counter::SHIPPED),
-        "goods_issue.posted" => Add(Counter::GI_POSTED),
-        "goods_issue.reversed" => Take(Counter::GI_POSTED),
-        "line.backordered" => Add(Counter::BACKORDERED),
-        "backorder.released" => Take(Counter::BACKORDERED),
-        "line.short_closed" => Add(Counter::SHORT_CLOSED),
-        "carrier.picked_up" => Add(Counter::COLLECTED),
-        "shipment.delivered" | "delivery.received" => Add(Counter::DELIVERED),
-        "delivery.reversed" | "shipment.returned_to_sender" => Take(Counter::DELIVERED),
-        "return.received" => Add(Counter::RETURNED),
-        "invoice.posted" => Add(Counter::INVOICED),
-        "invoice.reversed" => Take(Counter::INVOICED),
-        "credit_memo.posted" => Add(Counter::CREDITED),
+    Some(match kind {
+        Kind::OrderCreated | Kind::OrderLineAdded | Kind::OrderLineChanged => Add(Counter::ORDERED),
+        Kind::OrderLineCancelled | Kind::OrderCancelled => Add(Counter::CANCELLED),
+        Kind::OrderReopened => Take(Counter::CANCELLED),
+        Kind::OrderReleased => Add(Counter::RELEASED),
+        Kind::OrderReleaseReversed | Kind::WarehouseRejected => Take(Counter::RELEASED),
+        Kind::AllocationMade => Add(Counter::ALLOCATED),
+        Kind::AllocationReversed => Take(Counter::ALLOCATED),
+        Kind::PickTaskCreated => Add(Counter::TASKED),
+        Kind::PickConfirmed => Add(Counter::PICKED),
+        Kind::PickReversed => Take(Counter::PICKED),
+        Kind::PickShorted => Add(Counter::SHORT),
+        Kind::PackConfirmed => Add(Counter::PACKED),
+        Kind::PackReversed => Take(Counter::PACKED),
+        Kind::Staged => Add(Counter::STAGED),
+        Kind::Loaded => Add(Counter::LOADED),
+        Kind::ShipmentConfirmed => Add(Counter::SHIPPED),
+        Kind::ShipmentReversed => Take(Counter::SHIPPED),
+        Kind::GoodsIssuePosted => Add(Counter::GI_POSTED),
+        Kind::GoodsIssueReversed => Take(Counter::GI_POSTED),
+        Kind::LineBackordered => Add(Counter::BACKORDERED),
+        Kind::BackorderReleased => Take(Counter::BACKORDERED),
+        Kind::LineShortClosed => Add(Counter::SHORT_CLOSED),
+        Kind::CarrierPickedUp => Add(Counter::COLLECTED),
+        Kind::ShipmentDelivered | Kind::DeliveryReceived => Add(Counter::DELIVERED),
+        Kind::DeliveryReversed | Kind::ShipmentReturnedToSender => Take(Counter::DELIVERED),
+        Kind::ReturnReceived => Add(Counter::RETURNED),
+        Kind::InvoicePosted => Add(Counter::INVOICED),
+        Kind::InvoiceReversed => Take(Counter::INVOICED),
+        Kind::CreditMemoPosted => Add(Counter::CREDITED),
         _ => return None,
     })
 }
 
 /// The counter that facts of a type move.
-pub(crate) fn counter_of(type_name: &str) -> Option<Counter> {
-    move_of(type_name).map(|moved| match moved {
+pub(crate) fn counter_of(kind: Kind) -> Option<Counter> {
+    move_of(kind).map(|moved| match moved {
         Move::Add(counter) | Move::Take(counter) => counter,
     })
 }
 
+/// Whether facts of a type take back something that was told, and nothing else.
+pub(crate) fn is_reversal(kind: Kind) -> bool {
+    use Kind::{
+        AllocationReversed, DeliveryReversed, GoodsIssueReversed, InvoiceReversed,
+        OrderReleaseReversed, PackReversed, PickReversed, ShipmentReversed,
+    };
+    matches!(
+        kind,
+        OrderReleaseReversed
+            | AllocationReversed
+            | PickReversed
+            | PackReversed
+            | ShipmentReversed
+            | GoodsIssueReversed
+            | DeliveryReversed
+            | InvoiceReversed
+    )
+}
+
 /// The stage that a fact lifts to, without a counter of its own.
-pub(crate) fn lift_of(type_name: &str) -> Option<Stage> {
-    Some(match type_name {
-        "warehouse.acknowledged" => Stage::ACKNOWLEDGED,
-        "wave.released" => Stage::WAVED,
-        "pick.started" => Stage::PICKING,
-        "dispatch.proofed" | "transit.scanned" | "out_for_delivery" | "pickup.available" => {
-            Stage::SHIPPED
-        }
+pub(crate) fn lift_of(kind: Kind) -> Option<Stage> {
+    Some(match kind {
+        Kind::WarehouseAcknowledged => Stage::ACKNOWLEDGED,
+        Kind::WaveReleased => Stage::WAVED,
+        Kind::PickStarted => Stage::PICKING,
+        Kind::DispatchProofed
+        | Kind::TransitScanned
+        | Kind::OutForDelivery
+        | Kind::PickupAvailable => Stage::SHIPPED,
         _ => return None,
     })
 }
@@ -86,10 +106,13 @@ pub(crate) fn reach_of_line(counter: Counter) -> Option<Reach> {
 }
 
 /// What an event without lines says of the order.
-pub(crate) fn reach_of_order(type_name: &str, counter: Counter) -> Option<Reach> {
-    match type_name {
-        "order.released" | "order.cancelled" | "invoice.posted" | "shipment.confirmed"
-        | "delivery.received" => Some(Reach::Whole(counter)),
+pub(crate) fn reach_of_order(kind: Kind, counter: Counter) -> Option<Reach> {
+    match kind {
+        Kind::OrderReleased
+        | Kind::OrderCancelled
+        | Kind::InvoicePosted
+        | Kind::ShipmentConfirmed
+        | Kind::DeliveryReceived => Some(Reach::Whole(counter)),
         _ => Stage::of(counter).map(Reach::Lift),
     }
 }

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use super::contents::{About, Goods, Load};
 use super::facts::{FactIndex, Facts};
 use super::lines::Lines;
-use crate::event::{Fact, Group, path};
+use super::names::Names;
+use crate::event::{Fact, Group, Kind, path};
 
 /// A package, or a shipment or order whose packages nobody names.
 #[derive(Clone, Debug, Default)]
@@ -123,17 +124,16 @@ struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     fn hear(&mut self, index: FactIndex, fact: &Fact<'a>) {
-        let group = fact.kind.map(|kind| kind.group);
-        if !matches!(group, Some(Group::Fulfillment | Group::Shipment)) {
+        if !matches!(fact.group(), Some(Group::Fulfillment | Group::Shipment)) {
             return;
         }
         if fact.has(path::CARTON_ID) || fact.has(path::SHIPMENT_ID) || fact.has(path::ETA) {
             let before = self.sightings.len();
             self.hear_package(index, fact);
             self.hear_shipment(index, fact, before);
-        } else if fact.type_name() == "tracking.reassigned" {
+        } else if fact.kind == Kind::TrackingReassigned {
             self.hear_reassignment(index, fact);
-        } else if fact.type_name() == "pack.confirmed" {
+        } else if fact.kind == Kind::PackConfirmed {
             self.hear_cartons(index, fact);
         } else if is_about_packages(fact) {
             self.nameless.push(index);
@@ -250,10 +250,12 @@ impl<'a> Finder<'a> {
     /// Joins names that were given together, and gives each fact to its packages.
     fn join(self) -> Packages<'a> {
         let mut names = Joined::default();
+        let mut firsts = Vec::with_capacity(self.sightings.len());
         for sighting in &self.sightings {
             let mut all = sighting.names();
-            let Some(first) = all.next() else { continue };
-            let first = names.number(first);
+            let first = all.next().map(|first| names.number(first));
+            firsts.push(first);
+            let Some(first) = first else { continue };
             all.for_each(|name| {
                 let other = names.number(name);
                 names.join(first, other);
@@ -271,12 +273,11 @@ impl<'a> Finder<'a> {
         }
         let shared_numbers = self.shared_numbers;
         let mut packages = Packages { shared_numbers, ..Packages::default() };
-        let mut places: HashMap<usize, usize> = HashMap::new();
-        for sighting in &self.sightings {
-            let Some(name) = sighting.names().next() else { continue };
-            let root = names.number(name);
-            let root = names.root(root);
-            let place = *places.entry(root).or_insert_with(|| {
+        let mut places: Vec<Option<usize>> = vec![None; names.parents.len()];
+        for (sighting, first) in self.sightings.iter().zip(firsts) {
+            let root = first.map(|first| names.root(first));
+            let Some(place) = root.and_then(|root| places.get_mut(root)) else { continue };
+            let place = *place.get_or_insert_with(|| {
                 packages.list.push(Package::default());
                 packages.list.len() - 1
             });
@@ -321,7 +322,7 @@ impl<'a> Packages<'a> {
         let named: HashSet<&str> = self.list.iter().map(|package| package.shipment_id).collect();
         for (index, shipment_id) in of_shipments {
             let fact = facts.get(*index);
-            if fact.is_some_and(|fact| fact.type_name() == "shipment.confirmed")
+            if fact.is_some_and(|fact| fact.kind == Kind::ShipmentConfirmed)
                 && !named.contains(shipment_id)
             {
                 confirmed.insert(shipment_id, *index);
@@ -402,16 +403,15 @@ impl<'a> Sighting<'a> {
 /// Names, joined to packages.
 #[derive(Debug, Default)]
 struct Joined<'a> {
-    numbers: HashMap<Name<'a>, usize>,
+    numbers: Names<Name<'a>>,
     parents: Vec<usize>,
 }
 
 impl<'a> Joined<'a> {
     fn number(&mut self, name: Name<'a>) -> usize {
-        let next = self.parents.len();
-        let number = *self.numbers.entry(name).or_insert(next);
-        if number == next {
-            self.parents.push(next);
+        let (number, new) = self.numbers.number(name);
+        if new {
+            self.parents.push(number);
         }
         number
     }
@@ -443,7 +443,6 @@ fn first_of<'a>(text: &'a str, fact: &Fact<'a>, other: crate::event::Path) -> &'
 
 /// Whether a fact says where packages are, or what happened to them.
 fn is_about_packages(fact: &Fact<'_>) -> bool {
-    let name = fact.type_name();
-    fact.kind.is_some_and(|kind| !kind.shipment_stage.is_empty())
-        || matches!(name, "eta.updated" | "delivery.reversed")
+    fact.row.is_some_and(|row| !row.shipment_stage.is_empty())
+        || matches!(fact.kind, Kind::EtaUpdated | Kind::DeliveryReversed)
 }

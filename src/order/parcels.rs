@@ -13,7 +13,7 @@ use super::postings::{LineIndex, Posting};
 use super::quantity::Quantity;
 use super::shipment::{DELIVERED, DISPATCHED, PackageMove, RETURNED, Shipping, VOIDED};
 use super::stage::Stage;
-use crate::event::{Fact, Group};
+use crate::event::{Fact, Group, Kind};
 
 /// What packages proved of one line.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +81,12 @@ struct Told {
 
 impl Told {
     fn of(facts: &Facts<'_>, package: &Package<'_>) -> Self {
-        let told = |name: &str| {
+        let told = |kind: Kind| {
             let its = package.facts.iter().filter_map(|index| facts.get(*index));
-            let mut its = its.filter(|fact| fact.type_name() == name);
+            let mut its = its.filter(|fact| fact.kind == kind);
             its.any(Fact::has_lines)
         };
-        Self { collected: told("carrier.picked_up"), delivered: told("shipment.delivered") }
+        Self { collected: told(Kind::CarrierPickedUp), delivered: told(Kind::ShipmentDelivered) }
     }
 }
 
@@ -108,11 +108,11 @@ fn lives_of(facts: &Facts<'_>, packages: &Packages<'_>, shipping: &Shipping) -> 
 impl Life {
     fn hear(&mut self, (index, fact): (FactIndex, &Fact<'_>), moved: Option<PackageMove>) {
         let PackageMove { before, after, .. } = moved.unwrap_or_default();
-        let is_scan = fact.kind.is_some_and(|kind| kind.group == Group::Shipment);
+        let is_scan = fact.group() == Some(Group::Shipment);
         if is_scan && after >= DISPATCHED && after != VOIDED {
             turn(&mut self.carried, (index, true));
         }
-        if fact.type_name() == "carrier.picked_up" {
+        if fact.kind == Kind::CarrierPickedUp {
             turn(&mut self.collected, (index, true));
         }
         if after == DELIVERED {

@@ -10,12 +10,12 @@ use std::collections::{HashMap, HashSet};
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::moves::{
-    Move, Reach, carton_of, lift_of, move_of, reach_of_line, reach_of_order, thing_of,
+    Move, Reach, carton_of, is_reversal, lift_of, move_of, reach_of_line, reach_of_order, thing_of,
 };
 use super::names::Names;
 use super::quantity::Quantity;
 use super::stage::Stage;
-use crate::event::{Fact, FactLine, Group, path};
+use crate::event::{Fact, FactLine, Group, Kind, path};
 
 /// Place of a line in [`Postings::lines`].
 pub(crate) type LineIndex = usize;
@@ -80,7 +80,7 @@ pub(crate) struct Postings<'a> {
     pub(crate) withdrawals: Vec<Withdrawal<'a>>,
     /// Reversals that found nothing to take back.
     pub(crate) void_reversals: Vec<(FactIndex, Counter)>,
-    numbers: Names<'a>,
+    numbers: Names<&'a str>,
     /// Places of the lifts that hold, by stage.
     lifts: [Vec<usize>; Stage::COUNT],
 }
@@ -90,14 +90,13 @@ impl<'a> Postings<'a> {
         let mut postings = Self::default();
         let mut cartons = Vec::new();
         for (index, fact) in facts.counting() {
-            let name = fact.type_name();
-            match name {
-                "line.substituted" => postings.substitute(index, fact),
-                "carton.closed" | "carton.reopened" => cartons.push((index, fact)),
-                "wave.removed" => postings.undo_lift(Stage::WAVED, fact.text(path::WAVE_ID)),
+            match fact.kind {
+                Kind::LineSubstituted => postings.substitute(index, fact),
+                Kind::CartonClosed | Kind::CartonReopened => cartons.push((index, fact)),
+                Kind::WaveRemoved => postings.undo_lift(Stage::WAVED, fact.text(path::WAVE_ID)),
                 _ => {}
             }
-            match (move_of(name), lift_of(name)) {
+            match (move_of(fact.kind), lift_of(fact.kind)) {
                 (Some(Move::Add(counter)), _) => postings.add(index, fact, counter),
                 (Some(Move::Take(counter)), _) => postings.take(index, fact, counter),
                 (None, Some(stage)) => postings.lift(index, fact, stage),
@@ -139,13 +138,13 @@ impl<'a> Postings<'a> {
     }
 
     /// The place of a line that some fact has named.
-    pub(crate) fn find(&self, line_id: &str) -> Option<LineIndex> {
+    pub(crate) fn find(&self, line_id: &'a str) -> Option<LineIndex> {
         self.numbers.find(line_id)
     }
 
-    /// Claims, and types that nobody knows, say nothing of lines.
+    /// Claims say nothing of lines.
     fn name_lines(&mut self, fact: &Fact<'a>) {
-        if fact.kind.is_some_and(|kind| kind.group != Group::Meta) {
+        if fact.group() != Some(Group::Meta) {
             for said in fact.lines() {
                 self.line(&said);
             }
@@ -205,7 +204,7 @@ impl<'a> Postings<'a> {
             }
         }
         if (whole || !fact.has_lines())
-            && let Some(reach) = reach_of_order(fact.type_name(), counter)
+            && let Some(reach) = reach_of_order(fact.kind, counter)
         {
             self.mark(index, (None, reach), thing_of(fact, counter));
         }
@@ -227,7 +226,7 @@ impl<'a> Postings<'a> {
 
     fn take(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let mut lines = Vec::new();
-        let returned = fact.type_name() == "shipment.returned_to_sender";
+        let returned = fact.kind == Kind::ShipmentReturnedToSender;
         for said in fact.lines() {
             let line = self.line(&said);
             match Quantity::of(said.quantity).filter(|_| !returned) {
@@ -244,7 +243,7 @@ impl<'a> Postings<'a> {
         }
         let thing = thing_of(fact, counter);
         let found = self.undo_lifts((counter, thing), &lines);
-        let reverses = fact.type_name().ends_with("reversed");
+        let reverses = is_reversal(fact.kind);
         self.withdrawals.push(Withdrawal { fact: index, counter, thing, lines, reverses, found });
     }
 
@@ -319,7 +318,7 @@ impl<'a> Postings<'a> {
         for (index, fact) in events {
             let name = name_of(fact);
             let is_last = last.get(name) == Some(index);
-            if is_last && fact.type_name() == "carton.closed" && !packed.contains(name) {
+            if is_last && fact.kind == Kind::CartonClosed && !packed.contains(name) {
                 for said in fact.lines() {
                     let line = self.line(&said);
                     if let Some(quantity) = Quantity::of(said.quantity) {
@@ -380,7 +379,7 @@ impl<'a> Postings<'a> {
             let (line_id, order) =
                 (fact.text(path::BACKORDER_NEW_LINE_ID), fact.text(path::BACKORDER_NEW_ORDER));
             let old = self.lines.get(posting.line).copied().unwrap_or_default();
-            if fact.type_name() != "line.backordered" || (line_id.is_empty() && order.is_empty()) {
+            if fact.kind != Kind::LineBackordered || (line_id.is_empty() && order.is_empty()) {
                 continue;
             }
             if line_id.is_empty() || line_id == old.line_id {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::facts::{FactIndex, Facts};
-use crate::event::{Fact, FactReference, Path, path};
+use crate::event::{Fact, FactReference, Kind, Path, path};
 use crate::proto;
 use crate::time::timestamp;
 
@@ -27,9 +27,8 @@ struct Orphan<'a> {
 
 /// The references of an order, each once, sorted. `own` leaves out what linked histories carry.
 pub(crate) fn references_of(facts: &Facts<'_>, own: Option<&str>) -> Vec<proto::OrderReference> {
-    let mut found = Found { facts, uses: HashMap::with_capacity(16), orphans: Vec::new() };
-    let is_own =
-        |fact: &Fact<'_>| own.is_none_or(|own| fact.recorded.event.correlation_id() == own);
+    let mut found = Found { facts, uses: Vec::with_capacity(32), orphans: Vec::new() };
+    let is_own = |fact: &Fact<'_>| own.is_none_or(|own| fact.recorded.event.is_about(own));
     for (index, fact) in facts.meant().filter(|(_, fact)| is_own(fact)) {
         found.hear(index, fact);
     }
@@ -37,8 +36,15 @@ pub(crate) fn references_of(facts: &Facts<'_>, own: Option<&str>) -> Vec<proto::
         let meant = facts.meant().map(|(_, fact)| fact).filter(|fact| is_own(fact));
         found.adopt(&carriers_of(meant));
     }
-    let mut uses: Vec<(FactReference<'_>, Use)> = found.uses.into_iter().collect();
+    let mut uses = found.uses;
     uses.sort_unstable_by_key(|(reference, _)| *reference);
+    uses.dedup_by(|(other, its), (reference, one)| {
+        let same = reference == other;
+        if same {
+            one.join(*its);
+        }
+        same
+    });
     let uses = uses.into_iter().map(|(reference, one)| proto::OrderReference {
         reference: Some(proto::Reference {
             r#type: reference.kind.to_owned(),
@@ -71,7 +77,8 @@ fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> HashMap
 
 struct Found<'f, 'a> {
     facts: &'f Facts<'a>,
-    uses: HashMap<FactReference<'a>, Use>,
+    /// Each as often as it was said, until they are joined.
+    uses: Vec<(FactReference<'a>, Use)>,
     /// Earliest first.
     orphans: Vec<Orphan<'a>>,
 }
@@ -91,7 +98,7 @@ impl<'a> Found<'_, 'a> {
     /// else the source that named it first.
     fn adopt(&mut self, carriers: &HashMap<&str, &'a str>) {
         let mut known: HashMap<(&str, &str), &'a str> = HashMap::new();
-        for reference in self.uses.keys().filter(|one| !one.issuer.is_empty()) {
+        for reference in self.uses.iter().map(|(one, _)| one).filter(|one| !one.issuer.is_empty()) {
             let issuer = known.entry((reference.kind, reference.value)).or_insert(reference.issuer);
             *issuer = reference.issuer.min(issuer);
         }
@@ -107,15 +114,22 @@ impl<'a> Found<'_, 'a> {
 
 fn note<'a>(
     facts: &Facts<'a>,
-    uses: &mut HashMap<FactReference<'a>, Use>,
+    uses: &mut Vec<(FactReference<'a>, Use)>,
     (index, reference): (FactIndex, FactReference<'a>),
 ) {
     let (offset, at) = (facts.offset(index), facts.at_ns(index));
-    let one = uses.entry(reference).or_insert(Use { offsets: (offset, offset), times: None });
-    one.offsets = (one.offsets.0.min(offset), one.offsets.1.max(offset));
-    if facts.is_plausible(index) {
-        let (first, last) = one.times.unwrap_or((at, at));
-        one.times = Some((first.min(at), last.max(at)));
+    let times = facts.is_plausible(index).then_some((at, at));
+    uses.push((reference, Use { offsets: (offset, offset), times }));
+}
+
+impl Use {
+    fn join(&mut self, other: Self) {
+        let (first, last) = other.offsets;
+        self.offsets = (self.offsets.0.min(first), self.offsets.1.max(last));
+        self.times = match (self.times, other.times) {
+            (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+            (one, other) => one.or(other),
+        };
     }
 }
 
@@ -181,7 +195,7 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, F
         give("return_tracking", fact.text(path::RETURN_CARRIER), tracking);
     }
     let document = fact.text(path::DOCUMENT_KIND);
-    let goods_issue = fact.type_name().starts_with("goods_issue.");
+    let goods_issue = matches!(fact.kind, Kind::GoodsIssuePosted | Kind::GoodsIssueReversed);
     if !document.is_empty() || goods_issue {
         let kind = if document.is_empty() { "material_document" } else { document };
         give(kind, fact.source, fact.text(path::DOCUMENT_ID));

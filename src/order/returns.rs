@@ -5,7 +5,7 @@ use super::facts::{FactIndex, Facts};
 use super::fulfillment::Range;
 use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Group, Kind, path};
 
 /// One return.
 #[derive(Clone, Debug, Default)]
@@ -43,14 +43,16 @@ impl Return<'_> {
 pub(crate) fn returns_of<'a>(facts: &Facts<'a>) -> Vec<Return<'a>> {
     let mut returns: Vec<Return<'a>> = Vec::new();
     for (index, fact) in facts.counting() {
-        let Some(what) = fact.type_name().strip_prefix("return.") else { continue };
+        if fact.group() != Some(Group::Return) {
+            continue;
+        }
         let rma = fact.text(path::RMA);
         let place = returns.iter().position(|one| one.rma == rma).unwrap_or_else(|| {
             returns.push(Return { rma, ..Return::default() });
             returns.len() - 1
         });
         if let Some(one) = returns.get_mut(place) {
-            one.hear(what, (index, fact));
+            one.hear((index, fact));
         }
     }
     returns.sort_by_key(|one| one.rma);
@@ -58,14 +60,14 @@ pub(crate) fn returns_of<'a>(facts: &Facts<'a>) -> Vec<Return<'a>> {
 }
 
 impl<'a> Return<'a> {
-    fn hear(&mut self, what: &str, (index, fact): (FactIndex, &Fact<'a>)) {
+    fn hear(&mut self, (index, fact): (FactIndex, &Fact<'a>)) {
         self.facts.push(index);
-        match what {
-            "initiated" => (self.announced, self.end) = (true, None),
-            "authorized" => self.authorized = true,
-            "received" => self.received = true,
-            "cancelled" => self.end = Some("cancelled"),
-            "closed" => self.end = Some("closed"),
+        match fact.kind {
+            Kind::ReturnInitiated => (self.announced, self.end) = (true, None),
+            Kind::ReturnAuthorized => self.authorized = true,
+            Kind::ReturnReceived => self.received = true,
+            Kind::ReturnCancelled => self.end = Some("cancelled"),
+            Kind::ReturnClosed => self.end = Some("closed"),
             _ => {}
         }
         for line in fact.lines() {
@@ -75,9 +77,9 @@ impl<'a> Return<'a> {
                 self.lines.push((line.line_id, Quantity::ZERO, Quantity::ZERO));
                 self.lines.len() - 1
             });
-            match (self.lines.get_mut(place), what) {
-                (Some((_, announced, _)), "initiated") => *announced += quantity,
-                (Some((_, _, received)), "received") => *received += quantity,
+            match (self.lines.get_mut(place), fact.kind) {
+                (Some((_, announced, _)), Kind::ReturnInitiated) => *announced += quantity,
+                (Some((_, _, received)), Kind::ReturnReceived) => *received += quantity,
                 _ => {}
             }
         }
@@ -128,10 +130,10 @@ pub(crate) struct CancelRequest<'a> {
 pub(crate) fn cancel_requests_of<'a>(facts: &Facts<'a>) -> Vec<CancelRequest<'a>> {
     let mut requests: Vec<CancelRequest<'a>> = Vec::new();
     for (index, fact) in facts.counting() {
-        let state = match fact.type_name() {
-            "order.cancel_requested" => "requested",
-            "order.cancel_rejected" => "rejected",
-            "order.cancelled" | "order.line_cancelled" => "cancelled",
+        let state = match fact.kind {
+            Kind::OrderCancelRequested => "requested",
+            Kind::OrderCancelRejected => "rejected",
+            Kind::OrderCancelled | Kind::OrderLineCancelled => "cancelled",
             _ => continue,
         };
         let request_id = fact.text(path::CANCEL_REQUEST_ID);

@@ -9,7 +9,7 @@ use super::packages::{Package, Packages};
 use super::policy::Policy;
 use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 
 /// Words of the way, by their places.
 const NONE: Word = Word(0);
@@ -75,7 +75,7 @@ impl Shipping {
         packages: &Packages<'a>,
         policy: &Policy,
     ) -> Self {
-        let is_proofed = facts.counting().any(|(_, fact)| fact.type_name() == "dispatch.proofed");
+        let is_proofed = facts.counting().any(|(_, fact)| fact.kind == Kind::DispatchProofed);
         let steps = Steps { facts, lines, policy, is_proofed };
         let (mut regressions, mut moves) = (Vec::new(), Vec::new());
         let mut found = Vec::with_capacity(packages.list.len());
@@ -101,18 +101,18 @@ impl Shipping {
 
 impl<'a> Steps<'_, 'a> {
     fn step(&self, fact: &Fact<'a>) -> Option<Step> {
-        let stage = fact.kind.map_or("", |kind| kind.shipment_stage);
-        let step = match fact.type_name() {
-            "shipment.confirmed" => {
+        let stage = fact.row.map_or("", |row| row.shipment_stage);
+        let step = match fact.kind {
+            Kind::ShipmentConfirmed => {
                 Step::Reach(if self.awaits_proof(fact) { PLANNED } else { DISPATCHED })
             }
-            "shipment.reversed" => {
+            Kind::ShipmentReversed => {
                 if !self.is_reversed_whole(fact) {
                     return None;
                 }
                 Step::Leave(VOIDED)
             }
-            "delivery.reversed" => Step::Undeliver,
+            Kind::DeliveryReversed => Step::Undeliver,
             _ => {
                 let word = Dimension::Shipment.word(stage)?;
                 if word >= VOIDED { Step::Leave(word) } else { Step::Reach(word) }

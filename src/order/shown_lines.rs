@@ -7,9 +7,11 @@ use super::facts::{FactIndex, Facts};
 use super::folded::Folded;
 use super::fulfillment::Range;
 use super::lines::Line;
+use super::moment::Natural;
 use super::postings::LineIndex;
 use super::show::{positive, words};
 use super::words::Dimension;
+use crate::event::Kind;
 use crate::proto;
 
 /// The offsets of facts, by line and by what they moved, rising.
@@ -33,7 +35,7 @@ pub(super) fn shown_lines(folded: &Folded<'_>) -> Vec<proto::OrderLine> {
             proto::OrderLine { uncounted, ..shown_line(folded, (index, line), &offsets) }
         })
         .collect();
-    shown.sort_by(|one, other| super::facts::by_sequence(&one.line_id, &other.line_id));
+    shown.sort_by(|one, other| Natural(&one.line_id).cmp(&Natural(&other.line_id)));
     shown
 }
 
@@ -50,8 +52,8 @@ impl Offsets {
             by_line(facts, its.map(|one| (one.line, one.fact)).chain(of_lines(moved)))
         };
         let agreed = folded.evidence.commercial.iter().filter(|moved| {
-            let name = facts.get(moved.fact).map_or("", crate::event::Fact::type_name);
-            matches!(name, "order.requested" | "order.accepted")
+            let kind = facts.get(moved.fact).map(|fact| fact.kind);
+            matches!(kind, Some(Kind::OrderRequested | Kind::OrderAccepted))
         });
         Self {
             counters: rising(counters),
@@ -129,9 +131,9 @@ fn shown_line(
         sku: line.name.sku.to_owned(),
         gtin: line.name.gtin.to_owned(),
         unit: line.unit.to_owned(),
-        demand: line.demand.to_string(),
+        demand: line.demand.text(),
         demand_inferred: !line.demand_is_known(),
-        open_quantity: line.open.to_string(),
+        open_quantity: line.open.text(),
         commercial: range(&folded.commercial.lines, Dimension::Commercial, rising(deal)),
         fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, done),
         ..proto::OrderLine::default()
@@ -142,7 +144,7 @@ fn shown_line(
             continue;
         }
         *counter.field(&mut shown) = Some(proto::LineQuantity {
-            quantity: line.sum(counter).to_string(),
+            quantity: line.sum(counter).text(),
             implied_quantity: positive(implied),
             offsets: under(&offsets.counters, &(index, counter)),
         });

@@ -11,7 +11,7 @@ use super::quantity::Quantity;
 use super::reason::reason_of_hold;
 use super::rules::Finding;
 use super::severity::Severity;
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 use crate::proto::AnomalyClass;
 
 /// The exceptions that findings raise, one for each rule.
@@ -59,9 +59,9 @@ pub(crate) fn violations_of<'a>(
 
 /// Why what was violated was said: the reason of a hold or of a cancellation.
 fn reason_of_cause<'a>(fact: &Fact<'a>) -> Option<&'a str> {
-    let code = match fact.type_name() {
-        "hold.placed" => reason_of_hold(fact),
-        "order.cancelled" | "order.line_cancelled" => fact.text(path::REASON_CODE),
+    let code = match fact.kind {
+        Kind::HoldPlaced => reason_of_hold(fact),
+        Kind::OrderCancelled | Kind::OrderLineCancelled => fact.text(path::REASON_CODE),
         _ => "",
     };
     (!code.is_empty()).then_some(code)
@@ -69,10 +69,10 @@ fn reason_of_cause<'a>(fact: &Fact<'a>) -> Option<&'a str> {
 
 /// The last fact by which a source resolved an exception of the ledger.
 fn resolved_by(facts: &Facts<'_>, exception: &Exception<'_>) -> Option<FactIndex> {
-    let resolved = facts.counting().filter(|(_, fact)| {
-        fact.type_name() == "exception.resolved"
+    let resolved = facts.counting().filter(|(index, fact)| {
+        fact.kind == Kind::ExceptionResolved
             && fact.text(path::EXCEPTION_ID) == exception.exception_id
-            && fact.at_ns >= facts.at_ns(exception.raised)
+            && facts.may_follow(*index, exception.raised)
     });
     resolved.map(|(index, _)| index).next_back()
 }
@@ -84,7 +84,7 @@ fn taken_back_by(
 ) -> Option<FactIndex> {
     let mut net: HashMap<&str, Quantity> = HashMap::new();
     for index in involved {
-        let fact = facts.get(*index).filter(|fact| fact.type_name() == "shipment.confirmed");
+        let fact = facts.get(*index).filter(|fact| fact.kind == Kind::ShipmentConfirmed);
         if let Some(fact) = fact {
             net.insert(fact.text(path::SHIPMENT_ID), Quantity::ZERO);
         }
@@ -98,7 +98,7 @@ fn taken_back_by(
         }
     }
     let mut reversals = facts.counting().rev().filter(|(_, fact)| {
-        fact.type_name() == "shipment.reversed" && net.contains_key(fact.text(path::SHIPMENT_ID))
+        fact.kind == Kind::ShipmentReversed && net.contains_key(fact.text(path::SHIPMENT_ID))
     });
     let last = reversals.next().map(|(index, _)| index);
     last.filter(|_| net.values().all(|net| !net.is_positive()))

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 
 use super::{Case, Findings, line_text, time_text};
-use crate::event::{Fact, Group, path};
+use crate::event::{Fact, Kind, path};
 use crate::order::counter::Counter;
 use crate::order::facts::FactIndex;
 use crate::order::lines::Lines;
-use crate::order::moves::{Reach, counter_of};
+use crate::order::moves::{Move, Reach, move_of};
 use crate::order::policy::Policy;
 use crate::order::postings::{LineIndex, Mark};
 use crate::order::stage::Stage;
@@ -32,7 +32,7 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
 }
 
 fn is_shipment(fact: &Fact<'_>) -> bool {
-    fact.type_name() == "shipment.confirmed"
+    fact.kind == Kind::ShipmentConfirmed
 }
 
 /// Which warehouses and sources report the steps of a counter: as configured, or because they have
@@ -46,10 +46,9 @@ struct Reports<'c> {
 
 impl<'c> Reports<'c> {
     fn of(case: &'c Case<'_, '_>, counter: Counter) -> Self {
-        let told = case.folded.facts.counting().filter(|(_, fact)| {
-            let name = fact.type_name();
-            name.ends_with(".confirmed") && counter_of(name) == Some(counter)
-        });
+        let told = case.folded.facts.counting().filter(
+            |(_, fact)| matches!(move_of(fact.kind), Some(Move::Add(its)) if its == counter),
+        );
         let (mut sources, mut warehouses) = (HashSet::new(), HashSet::new());
         for (_, fact) in told {
             sources.insert(fact.source);
@@ -168,11 +167,14 @@ fn shipped_while_held(
         return;
     }
     for hold in &case.folded.holds {
-        let Some(placed) = hold.latest().and_then(|latest| facts.get(latest)) else { continue };
+        let placed = hold.in_force(facts, index).and_then(|placed| facts.get(placed));
+        let Some(placed) = placed else { continue };
         let held: Vec<&str> = placed.lines().map(|line| line.line_id).collect();
-        let concerned = held.is_empty() || fact.lines().any(|line| held.contains(&line.line_id));
+        let of_lines = held.is_empty() || fact.lines().any(|line| held.contains(&line.line_id));
+        let shipment = placed.text(path::SHIPMENT_ID);
+        let of_shipment = shipment.is_empty() || shipment == fact.text(path::SHIPMENT_ID);
         let blocks = placed.numbers(path::HOLD_BLOCKS).contains(&3);
-        if !blocks || !concerned || !hold.was_open(facts, fact.at_ns) {
+        if !blocks || !of_lines || !of_shipment {
             continue;
         }
         let what = format!(
@@ -201,7 +203,7 @@ fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
         for (index, fact) in facts.counting() {
             let concerned =
                 line_id.is_none_or(|line_id| fact.lines().any(|line| line.line_id == line_id));
-            let later = fact.at_ns > at && facts.is_plausible(index);
+            let later = facts.is_before(cancel.fact, index) && facts.is_plausible(index);
             if later && is_execution(fact) && concerned {
                 involved.push(index);
                 first = first.or(Some(fact));
@@ -223,22 +225,21 @@ fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
 /// Whether a fact is work towards shipping.
 fn is_execution(fact: &Fact<'_>) -> bool {
     let work = [
-        "order.released",
-        "allocation.made",
-        "wave.released",
-        "pick.started",
-        "pick.confirmed",
-        "pack.confirmed",
-        "carton.closed",
-        "staged",
-        "loaded",
-        "shipment.confirmed",
-        "goods_issue.posted",
-        "dispatch.proofed",
-        "carrier.picked_up",
+        Kind::OrderReleased,
+        Kind::AllocationMade,
+        Kind::WaveReleased,
+        Kind::PickStarted,
+        Kind::PickConfirmed,
+        Kind::PackConfirmed,
+        Kind::CartonClosed,
+        Kind::Staged,
+        Kind::Loaded,
+        Kind::ShipmentConfirmed,
+        Kind::GoodsIssuePosted,
+        Kind::DispatchProofed,
+        Kind::CarrierPickedUp,
     ];
-    let group = fact.kind.map(|kind| kind.group);
-    matches!(group, Some(Group::Fulfillment | Group::Shipment)) && work.contains(&fact.type_name())
+    work.contains(&fact.kind)
 }
 
 /// Whether a source may invoice before anything is shipped.
@@ -248,13 +249,12 @@ pub(super) fn is_in_advance(case: &Case<'_, '_>, source: &str) -> bool {
 
 fn invoiced_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
-    let shipping = ["shipment.confirmed", "goods_issue.posted", "carrier.picked_up"];
+    let shipping = [Kind::ShipmentConfirmed, Kind::GoodsIssuePosted, Kind::CarrierPickedUp];
     let plausible = || facts.counting().filter(|(index, _)| facts.is_plausible(*index));
-    let shipped = plausible().find(|(_, fact)| {
-        shipping.contains(&fact.type_name()) || fact.type_name() == "shipment.delivered"
-    });
+    let shipped = plausible()
+        .find(|(_, fact)| shipping.contains(&fact.kind) || fact.kind == Kind::ShipmentDelivered);
     let shipped = shipped.map(|(index, _)| index);
-    for (index, fact) in plausible().filter(|(_, fact)| fact.type_name() == "invoice.posted") {
+    for (index, fact) in plausible().filter(|(_, fact)| fact.kind == Kind::InvoicePosted) {
         let before = shipped.is_none_or(|shipped| facts.is_before(index, shipped));
         if !before || is_in_advance(case, fact.source) {
             continue;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::{Case, Findings, time_text};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 use crate::order::facts::FactIndex;
 use crate::order::words::Dimension;
 
@@ -33,15 +33,15 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
 /// R10: delivered before anybody shipped it or took it over.
 fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
-    let shipping = ["shipment.confirmed", "dispatch.proofed", "carrier.picked_up"];
+    let shipping = [Kind::ShipmentConfirmed, Kind::DispatchProofed, Kind::CarrierPickedUp];
     let mut noted: Vec<FactIndex> = Vec::new();
     for package in &case.folded.packages.list {
         let of_package = || {
             let its = package.facts.iter().filter(|index| facts.is_plausible(**index));
             its.filter_map(|index| Some((*index, facts.get(*index)?)))
         };
-        let delivered = of_package().find(|(_, fact)| fact.type_name() == "shipment.delivered");
-        let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.type_name()));
+        let delivered = of_package().find(|(_, fact)| fact.kind == Kind::ShipmentDelivered);
+        let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.kind));
         let (Some((index, delivered)), Some((by, shipped))) = (delivered, shipped) else {
             continue;
         };
@@ -62,7 +62,7 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
 fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipments = case.folded.facts.counting();
     let shipments =
-        shipments.filter(|(_, fact)| fact.type_name() == "shipment.confirmed" && fact.has_lines());
+        shipments.filter(|(_, fact)| fact.kind == Kind::ShipmentConfirmed && fact.has_lines());
     let mut known: HashMap<_, (FactIndex, &Fact<'_>)> = HashMap::new();
     for (index, fact) in shipments {
         let names = names_of(fact);

@@ -1,0 +1,145 @@
+//! When facts occurred, as exactly as their sources said, and the order that follows from it.
+//! Does not know what a fact does, beyond whether it ends or takes back another.
+//!
+//! A time is an interval: a date is all of its day. A finding needs proof, so the end of the earlier
+//! fact has to lie before the beginning of the later one; what ends or takes back something gets
+//! the benefit of the doubt, so it has its place at the end of its interval.
+
+use std::cmp::{Ordering, Reverse};
+
+use super::authority::authority;
+use super::moves::{Move, move_of};
+use crate::event::{Fact, Kind, path};
+use crate::time::NANOS_PER_SECOND;
+
+/// Number of the precision of which nothing can be derived.
+pub(crate) const UNKNOWN: u64 = 6;
+
+/// The end of the interval in which a fact may have occurred.
+pub(crate) fn until_ns(fact: &Fact<'_>) -> i64 {
+    let seconds = match fact.precision {
+        2 => 1,
+        3 => 60,
+        4 => 3_600,
+        5 => 86_400,
+        _ => 0,
+    };
+    fact.at_ns.saturating_add(seconds * NANOS_PER_SECOND)
+}
+
+/// The place of a fact among all: by time, then by what the producers said and nothing that the
+/// ledger added, so that any arrival gives the same. At one time the owner of a kind of fact has
+/// the last word, and what is taken back comes after what it takes back.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place<'a> {
+    at_ns: i64,
+    authority: Reverse<usize>,
+    sequence: Natural<'a>,
+    takes_back: bool,
+    event_id: Natural<'a>,
+    source: &'a str,
+    correlation_id: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(fact: &Fact<'a>) -> Self {
+        let takes_back = takes_back(fact);
+        Self {
+            at_ns: if takes_back || is_whole(fact) { until_ns(fact) } else { fact.at_ns },
+            authority: Reverse(authority(fact.source, fact.group())),
+            sequence: Natural(fact.sequence),
+            takes_back,
+            event_id: Natural(fact.event_id),
+            source: fact.source,
+            correlation_id: fact.recorded.event.correlation_id(),
+        }
+    }
+}
+
+/// Whether a fact ends or takes back what another one began.
+fn takes_back(fact: &Fact<'_>) -> bool {
+    use Kind::{
+        EventCorrected, ExceptionResolved, ExceptionUpdated, HoldReleased, LabelVoided,
+        OrderCancelRejected, OrderCancelled, RefUnlinked, ReturnCancelled, ReturnClosed,
+        WaveRemoved,
+    };
+    matches!(move_of(fact.kind), Some(Move::Take(_)))
+        || matches!(
+            fact.kind,
+            EventCorrected
+                | ExceptionResolved
+                | ExceptionUpdated
+                | HoldReleased
+                | LabelVoided
+                | OrderCancelRejected
+                | OrderCancelled
+                | RefUnlinked
+                | ReturnCancelled
+                | ReturnClosed
+                | WaveRemoved
+        )
+}
+
+/// Whether a fact is about all that there was until then.
+fn is_whole(fact: &Fact<'_>) -> bool {
+    use Kind::{DeliveryReceived, InvoicePosted, OrderReleased, ShipmentConfirmed};
+    matches!(fact.kind, OrderReleased | InvoicePosted | ShipmentConfirmed | DeliveryReceived)
+        && !fact.has_lines()
+        || fact.kind == Kind::OrderLineCancelled && fact.text(path::CANCELLATION_SCOPE) == "order"
+}
+
+/// A text, compared as people count: digits by their value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Natural<'a>(pub(crate) &'a str);
+
+impl Ord for Natural<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (mut one, mut two) = (self.0.as_bytes(), other.0.as_bytes());
+        while let (Some(first), Some(second)) = (one.first(), two.first()) {
+            let found = if first.is_ascii_digit() && second.is_ascii_digit() {
+                let (digits, rest) = number(one);
+                let (others, its_rest) = number(two);
+                (one, two) = (rest, its_rest);
+                digits.len().cmp(&others.len()).then_with(|| digits.cmp(others))
+            } else {
+                let found = first.cmp(second);
+                (one, two) = (one.get(1..).unwrap_or_default(), two.get(1..).unwrap_or_default());
+                found
+            };
+            if found.is_ne() {
+                return found;
+            }
+        }
+        // Leading zeros alone may tell them apart.
+        one.len().cmp(&two.len()).then_with(|| self.0.cmp(other.0))
+    }
+}
+
+impl PartialOrd for Natural<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The digits that a text begins with, without leading zeros, and the rest.
+fn number(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at(end);
+    let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
+    (digits.get(zeros..).unwrap_or_default(), rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_compared_by_value() {
+        let mut texts = ["s-10", "s-9", "s-09", "10", "9", "b", "s", "", "a2b3", "a2b10", "100x"];
+        texts.sort_by_key(|text| Natural(text));
+        assert_eq!(
+            texts,
+            ["", "9", "10", "100x", "a2b3", "a2b10", "b", "s", "s-09", "s-9", "s-10"]
+        );
+    }
+}
