@@ -47,6 +47,7 @@ paths! {
     REQUESTED_DELIVER_BY = (27, 3), "requested.deliver_by";
     RELEASE_ID = (40, 1), "release.release_id";
     WAREHOUSE_ORDER_ID = (40, 2), "release.warehouse_order_id";
+    ALLOCATION_ID = (42, 1), "allocation.allocation_id";
     WAVE_ID = (43, 1), "wave.wave_id";
     TASK_ID = (44, 1), "pick_task.task_id";
     BACKORDER_TRIGGERED = (45, 1), "short.backorder_triggered";

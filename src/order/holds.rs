@@ -20,7 +20,7 @@ impl Hold<'_> {
     pub(crate) fn is_open(&self, facts: &Facts<'_>) -> bool {
         // Of all releases, the one whose interval ends last is the most likely to follow.
         let released = self.released.iter().max_by_key(|one| facts.latest_ns(**one));
-        let placed = self.placed.iter().max_by_key(|one| facts.at_ns(**one));
+        let placed = self.placed.iter().max_by_key(|one| facts.earliest_ns(**one));
         placed.is_some_and(|placed| {
             released.is_none_or(|released| !facts.may_follow(*released, *placed))
         })

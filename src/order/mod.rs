@@ -9,6 +9,7 @@
 mod authority;
 mod claims;
 mod commercial;
+mod consequences;
 mod contents;
 mod counter;
 mod diff;

@@ -9,6 +9,7 @@ use std::cmp::{Ordering, Reverse};
 
 use super::authority::authority;
 use super::moves::{Move, move_of};
+use super::policy::Policy;
 use crate::event::{Fact, Kind, path};
 use crate::time::NANOS_PER_SECOND;
 
@@ -27,6 +28,48 @@ pub(crate) fn until_ns(fact: &Fact<'_>) -> i64 {
     fact.at_ns.saturating_add(seconds * NANOS_PER_SECOND)
 }
 
+/// Why the time of a fact is not plausible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It is earlier than anything can have been.
+    Early { earliest_ns: i64 },
+    /// It is earlier than the order.
+    BeforeOrder { created_ns: i64 },
+    /// It is later than the time at which it was recorded.
+    Future { recorded_ns: i64 },
+}
+
+/// Between which times anything can have occurred.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    earliest_ns: i64,
+    skew_ns: i64,
+}
+
+impl Times {
+    pub(crate) fn of(policy: &Policy) -> Self {
+        Self {
+            earliest_ns: policy.earliest_plausible_seconds.saturating_mul(NANOS_PER_SECOND),
+            skew_ns: i64::from(policy.clock_skew_seconds).saturating_mul(NANOS_PER_SECOND),
+        }
+    }
+
+    /// What is wrong with the time of a fact, whatever the other facts say.
+    pub(crate) fn doubt(self, fact: &Fact<'_>) -> Option<Doubt> {
+        let recorded_ns = crate::time::signed(fact.recorded.recorded_at_ns);
+        if fact.at_ns > recorded_ns.saturating_add(self.skew_ns) {
+            return Some(Doubt::Future { recorded_ns });
+        }
+        let earliest_ns = self.earliest_ns;
+        (fact.at_ns < earliest_ns).then_some(Doubt::Early { earliest_ns })
+    }
+
+    /// Whether a fact occurred before a time for certain, whatever the clocks.
+    pub(crate) fn is_before(self, fact: &Fact<'_>, ns: i64) -> bool {
+        fact.precision != UNKNOWN && until_ns(fact).saturating_add(self.skew_ns) < ns
+    }
+}
+
 /// The place of a fact among all: by time, then by what the producers said and nothing that the
 /// ledger added, so that any arrival gives the same. At one time the owner of a kind of fact has
 /// the last word, and what is taken back comes after what it takes back.
@@ -42,10 +85,18 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    pub(crate) fn of(fact: &Fact<'a>) -> Self {
+    /// A time that is not believed says nothing: what begins something stands before all, what
+    /// ends something behind all.
+    pub(crate) fn of(fact: &Fact<'a>, is_doubtful: bool) -> Self {
         let takes_back = takes_back(fact);
+        let at_ns = match (takes_back || is_whole(fact), is_doubtful) {
+            (false, false) => fact.at_ns,
+            (true, false) => until_ns(fact),
+            (false, true) => i64::MIN,
+            (true, true) => i64::MAX,
+        };
         Self {
-            at_ns: if takes_back || is_whole(fact) { until_ns(fact) } else { fact.at_ns },
+            at_ns,
             authority: Reverse(authority(fact.source, fact.group())),
             sequence: Natural(fact.sequence),
             takes_back,

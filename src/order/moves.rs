@@ -131,6 +131,7 @@ pub(crate) fn thing_of<'a>(fact: &Fact<'a>, counter: Counter) -> &'a str {
         Counter::GI_POSTED => first(&[path::REVERSED_DOCUMENT_ID, path::DOCUMENT_ID]),
         Counter::INVOICED => first(&[path::REVERSED_INVOICE_NUMBER, path::INVOICE_NUMBER]),
         Counter::RELEASED => first(&[path::RELEASE_ID]),
+        Counter::ALLOCATED => first(&[path::ALLOCATION_ID]),
         Counter::PICKED | Counter::TASKED => first(&[path::TASK_ID]),
         Counter::DELIVERED => first(&[
             path::TRACKING_NUMBER,
@@ -140,6 +141,24 @@ pub(crate) fn thing_of<'a>(fact: &Fact<'a>, counter: Counter) -> &'a str {
         ]),
         _ => "",
     }
+}
+
+/// Whether a reversal names what it takes back in a way that says nothing here: by a number that
+/// belongs to no shipment, or by a carton where cartons were not counted.
+pub(crate) fn names_otherwise(fact: &Fact<'_>, counter: Counter) -> bool {
+    let others: &[crate::event::Path] = match counter {
+        Counter::SHIPPED => &[
+            path::TRACKING_NUMBER,
+            path::TRACKING_NUMBERS,
+            path::CARTON_ID,
+            path::SSCC,
+            path::LABEL_ID,
+        ],
+        Counter::PACKED => &[path::TRACKING_NUMBER, path::LABEL_ID],
+        Counter::DELIVERED => &[path::CARTON_ID, path::SSCC, path::LABEL_ID],
+        _ => &[],
+    };
+    others.iter().any(|path| !fact.text(*path).is_empty())
 }
 
 /// In which carton the goods of a line are.

@@ -97,6 +97,12 @@ impl<'a> Packages<'a> {
         for (index, fact) in facts.counting() {
             found.hear(index, fact);
         }
+        for (copy, owner) in facts.retold() {
+            // Only a copy may name the packages of a shipment.
+            if let Some(fact) = facts.get(copy).filter(|fact| names_numbers(fact)) {
+                found.hear(owner, fact);
+            }
+        }
         if found.sightings.is_empty() && found.of_shipments.is_empty() && found.nameless.is_empty()
         {
             return Self::default();
@@ -439,6 +445,11 @@ fn last_word<'a>(known: &mut &'a str, said: &'a str) {
 
 fn first_of<'a>(text: &'a str, fact: &Fact<'a>, other: crate::event::Path) -> &'a str {
     if text.is_empty() { fact.text(other) } else { text }
+}
+
+fn names_numbers(fact: &Fact<'_>) -> bool {
+    !fact.text(path::TRACKING_NUMBER).is_empty()
+        || fact.texts(path::TRACKING_NUMBERS).any(|number| !number.is_empty())
 }
 
 /// Whether a fact says where packages are, or what happened to them.

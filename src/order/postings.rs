@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::moves::{
-    Move, Reach, carton_of, is_reversal, lift_of, move_of, reach_of_line, reach_of_order, thing_of,
+    Move, Reach, carton_of, is_reversal, lift_of, names_otherwise, move_of, reach_of_line, reach_of_order, thing_of,
 };
 use super::names::Names;
 use super::quantity::Quantity;
@@ -41,9 +41,16 @@ pub(crate) struct Mark<'a> {
     /// `None`: all of the order.
     pub(crate) line: Option<LineIndex>,
     pub(crate) reach: Reach,
+    /// The counter that the fact speaks of. `None`: of none.
+    pub(crate) counter: Option<Counter>,
     pub(crate) thing: &'a str,
     pub(crate) undone: bool,
 }
+
+/// By this what is said of the order as a whole is taken back.
+const WHOLE_ORDER: &str = "*";
+/// A name that belongs to nothing.
+const UNREAD: &str = "\0";
 
 /// Takes back, without saying how much, what was posted until then.
 #[derive(Clone, Debug)]
@@ -52,6 +59,8 @@ pub(crate) struct Withdrawal<'a> {
     pub(crate) counter: Counter,
     /// For what it was posted. Empty: for anything.
     pub(crate) thing: &'a str,
+    /// For that thing alone, even where no thing has a name.
+    pub(crate) exact: bool,
     /// Of these lines; empty: of all.
     pub(crate) lines: Vec<LineIndex>,
     /// It takes back something that was told, and nothing else.
@@ -80,6 +89,12 @@ pub(crate) struct Postings<'a> {
     pub(crate) withdrawals: Vec<Withdrawal<'a>>,
     /// Reversals that found nothing to take back.
     pub(crate) void_reversals: Vec<(FactIndex, Counter)>,
+    /// Lines that were reopened after a cancellation.
+    pub(crate) reopened: Vec<(LineIndex, FactIndex)>,
+    /// Shipments by the tracking numbers that they were confirmed with.
+    by_number: HashMap<&'a str, &'a str>,
+    /// The order was closed, and nobody has reopened it.
+    is_closed: bool,
     numbers: Names<&'a str>,
     /// Places of the lifts that hold, by stage.
     lifts: [Vec<usize>; Stage::COUNT],
@@ -93,7 +108,9 @@ impl<'a> Postings<'a> {
             match fact.kind {
                 Kind::LineSubstituted => postings.substitute(index, fact),
                 Kind::CartonClosed | Kind::CartonReopened => cartons.push((index, fact)),
-                Kind::WaveRemoved => postings.undo_lift(Stage::WAVED, fact.text(path::WAVE_ID)),
+                Kind::WaveRemoved => postings.remove_wave(fact),
+                Kind::ShipmentConfirmed => postings.note_numbers(fact),
+                Kind::OrderClosed => postings.is_closed = true,
                 _ => {}
             }
             match (move_of(fact.kind), lift_of(fact.kind)) {
@@ -163,12 +180,21 @@ impl<'a> Postings<'a> {
     }
 
     fn mark(&mut self, fact: FactIndex, (line, reach): (Option<LineIndex>, Reach), thing: &'a str) {
+        self.mark_of(fact, (line, reach, None), thing);
+    }
+
+    fn mark_of(
+        &mut self,
+        fact: FactIndex,
+        (line, reach, counter): (Option<LineIndex>, Reach, Option<Counter>),
+        thing: &'a str,
+    ) {
         if let Reach::Lift(stage) = reach
             && let Some(lifts) = self.lifts.get_mut(stage.place())
         {
             lifts.push(self.marks.len());
         }
-        self.marks.push(Mark { fact, line, reach, thing, undone: false });
+        self.marks.push(Mark { fact, line, reach, counter, thing, undone: false });
     }
 
     /// Posts what an event says of a line, or a part of it with the sign of the event.
@@ -198,7 +224,8 @@ impl<'a> Postings<'a> {
                 }
                 _ => {
                     if let Some(reach) = reach_of_line(counter).filter(|_| !whole) {
-                        self.mark(index, (Some(line), reach), thing_of(fact, counter));
+                        let about = (Some(line), reach, Some(counter));
+                        self.mark_of(index, about, thing_of(fact, counter));
                     }
                 }
             }
@@ -206,7 +233,13 @@ impl<'a> Postings<'a> {
         if (whole || !fact.has_lines())
             && let Some(reach) = reach_of_order(fact.kind, counter)
         {
-            self.mark(index, (None, reach), thing_of(fact, counter));
+            let thing = if counter == Counter::CANCELLED {
+                self.is_closed = false;
+                WHOLE_ORDER
+            } else {
+                thing_of(fact, counter)
+            };
+            self.mark_of(index, (None, reach, Some(counter)), thing);
         }
     }
 
@@ -229,6 +262,9 @@ impl<'a> Postings<'a> {
         let returned = fact.kind == Kind::ShipmentReturnedToSender;
         for said in fact.lines() {
             let line = self.line(&said);
+            if fact.kind == Kind::OrderReopened {
+                self.reopened.push((line, index));
+            }
             match Quantity::of(said.quantity).filter(|_| !returned) {
                 // The type says the sign.
                 Some(quantity) => {
@@ -241,10 +277,31 @@ impl<'a> Postings<'a> {
         if lines.is_empty() && fact.has_lines() {
             return;
         }
-        let thing = thing_of(fact, counter);
+        let (thing, exact) = match (thing_of(fact, counter), counter) {
+            ("", Counter::CANCELLED) if lines.is_empty() => {
+                // Opens what was closed last; lines that were cancelled before stay cancelled.
+                if std::mem::take(&mut self.is_closed) {
+                    return;
+                }
+                (WHOLE_ORDER, true)
+            }
+            ("", _) if names_otherwise(fact, counter) => match self.shipment_of(fact) {
+                Some(shipment) if counter == Counter::SHIPPED => (shipment, true),
+                Some(_) | None => (UNREAD, true),
+            },
+            (thing, _) => (thing, false),
+        };
         let found = self.undo_lifts((counter, thing), &lines);
         let reverses = is_reversal(fact.kind);
-        self.withdrawals.push(Withdrawal { fact: index, counter, thing, lines, reverses, found });
+        let withdrawal = Withdrawal { fact: index, counter, thing, exact, lines, reverses, found };
+        self.withdrawals.push(withdrawal);
+    }
+
+    /// The shipment that was confirmed with a tracking number that a fact names.
+    fn shipment_of(&self, fact: &Fact<'a>) -> Option<&'a str> {
+        let numbers = fact.texts(path::TRACKING_NUMBERS);
+        let mut numbers = numbers.chain([fact.text(path::TRACKING_NUMBER)]);
+        numbers.find_map(|number| self.by_number.get(number).copied())
     }
 
     /// Takes back what was said without quantities; whether there was anything.
@@ -255,16 +312,32 @@ impl<'a> Postings<'a> {
         let mut any = false;
         for place in (0..early).chain(stage) {
             any |= self.undo(place, |mark| {
+                let said = place < early || mark.counter == Some(counter);
                 let named = thing.is_empty() || mark.thing.is_empty() || mark.thing == thing;
                 let of_line = |line| lines.contains(&line);
-                named && (lines.is_empty() || mark.line.is_some_and(of_line))
+                said && named && (lines.is_empty() || mark.line.is_some_and(of_line))
             });
         }
         any
     }
 
-    fn undo_lift(&mut self, stage: Stage, thing: &str) {
-        self.undo(stage.place(), |mark| thing.is_empty() || mark.thing == thing);
+    fn remove_wave(&mut self, fact: &Fact<'a>) {
+        let thing = fact.text(path::WAVE_ID);
+        let lines: Vec<LineIndex> = fact.lines().map(|said| self.line(&said)).collect();
+        self.undo(Stage::WAVED.place(), |mark| {
+            let named = thing.is_empty() || mark.thing == thing;
+            named && (lines.is_empty() || mark.line.is_some_and(|line| lines.contains(&line)))
+        });
+    }
+
+    fn note_numbers(&mut self, fact: &Fact<'a>) {
+        let shipment = fact.text(path::SHIPMENT_ID);
+        if !shipment.is_empty() {
+            let numbers = fact.texts(path::TRACKING_NUMBERS);
+            let numbers = numbers.chain([fact.text(path::TRACKING_NUMBER)]);
+            let numbers = numbers.filter(|number| !number.is_empty());
+            self.by_number.extend(numbers.map(|number| (number, shipment)));
+        }
     }
 
     /// Takes back lifts to the stage at a place; whether there were any.

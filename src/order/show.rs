@@ -295,7 +295,7 @@ impl Shown<'_, '_> {
 
     fn exception(self, exception: &Exception<'_>) -> proto::OrderException {
         let facts = &self.folded.facts;
-        let raised = facts.get(exception.raised);
+        let raised = facts.get(exception.latest);
         let resolved = exception.resolved.and_then(|index| facts.get(index));
         let own = raised.filter(|_| exception.source != LEDGER);
         let said = own.and_then(reason_of).unwrap_or_default();

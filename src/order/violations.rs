@@ -24,7 +24,8 @@ pub(crate) fn violations_of<'a>(
     for finding in violations {
         let Some(last) = finding.facts.iter().copied().max() else { continue };
         if let Some(known) = raised.iter_mut().find(|one| one.cause == finding.rule.name) {
-            known.raised = known.raised.max(last);
+            known.raised = known.raised.min(last);
+            known.latest = known.latest.max(last);
             known.facts.extend(&finding.facts);
             continue;
         }
@@ -40,6 +41,7 @@ pub(crate) fn violations_of<'a>(
             quantity: String::new(),
             package_id: String::new(),
             raised: last,
+            latest: last,
             resolved: None,
             open: true,
             facts: finding.facts.clone(),
@@ -72,7 +74,7 @@ fn resolved_by(facts: &Facts<'_>, exception: &Exception<'_>) -> Option<FactIndex
     let resolved = facts.counting().filter(|(index, fact)| {
         fact.kind == Kind::ExceptionResolved
             && fact.text(path::EXCEPTION_ID) == exception.exception_id
-            && facts.may_follow(*index, exception.raised)
+            && facts.may_follow(*index, exception.latest)
     });
     resolved.map(|(index, _)| index).next_back()
 }
