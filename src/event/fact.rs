@@ -34,6 +34,7 @@ paths! {
     REASON_SOURCE_CODE = (12, 2), "reason.source_code";
     REASON_TEXT = (12, 3), "reason.text";
     REASON_SEVERITY = (12, 4), "reason.severity";
+    BACKFILL = (24, 1), "flags.backfill";
     TEST = (24, 2), "flags.test";
     PROMISED_SHIP_BY = (25, 1), "promised.ship_by";
     PROMISED_DELIVER_BY = (25, 2), "promised.deliver_by";

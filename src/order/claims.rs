@@ -79,9 +79,8 @@ pub(crate) fn claims_of<'a>(
         });
     }
     // The newest of each source and dimension.
-    let key = |claim: &Claim<'a>| {
-        (claim.dimension, facts.get(claim.fact).map_or("", |fact| fact.source))
-    };
+    let key =
+        |claim: &Claim<'a>| (claim.dimension, facts.get(claim.fact).map_or("", |fact| fact.source));
     let mut newest: HashMap<_, (i64, FactIndex)> = HashMap::new();
     for claim in &claims {
         let known = newest.entry(key(claim)).or_insert((i64::MIN, 0));

@@ -24,8 +24,13 @@ struct Consequence {
 }
 
 fn consequence(fact: &Fact<'_>) -> Option<Consequence> {
-    let of =
-        |code, ended_by, of_package| Consequence { code, severity: None, ended_by, of_package, only_later: false };
+    let of = |code, ended_by, of_package| Consequence {
+        code,
+        severity: None,
+        ended_by,
+        of_package,
+        only_later: false,
+    };
     Some(match fact.kind {
         Kind::WarehouseRejected => of(
             "WHS.REJECTED",
@@ -115,11 +120,7 @@ pub(super) struct Consequences<'c, 'a> {
 }
 
 impl<'c, 'a> Consequences<'c, 'a> {
-    pub(super) fn of(
-        facts: &'c Facts<'a>,
-        lines: &Lines<'a>,
-        packages: &'c Packages<'a>,
-    ) -> Self {
+    pub(super) fn of(facts: &'c Facts<'a>, lines: &Lines<'a>, packages: &'c Packages<'a>) -> Self {
         let mut found = Self { facts, packages, ends: HashMap::new(), unwanted: None };
         let mut ended_by: Vec<Kind> = Vec::new();
         for (_, fact) in facts.counting() {
@@ -220,8 +221,14 @@ impl<'c, 'a> Consequences<'c, 'a> {
             Some(place) => [Some(Scope::Package(place)), Some(Scope::Packages)],
             None => [Some(Scope::Order), None],
         };
-        let of_kind = |kind: &Kind| scopes.into_iter().flatten().filter_map(|scope| first(scope, *kind)).min();
-        consequence.ended_by.iter().filter_map(of_kind).min_by_key(|one| (self.facts.latest_ns(*one), *one))
+        let of_kind = |kind: &Kind| {
+            scopes.into_iter().flatten().filter_map(|scope| first(scope, *kind)).min()
+        };
+        consequence
+            .ended_by
+            .iter()
+            .filter_map(of_kind)
+            .min_by_key(|one| (self.facts.latest_ns(*one), *one))
     }
 
     fn is_about(&self, fact: FactIndex, package: &Package<'_>) -> bool {

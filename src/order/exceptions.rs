@@ -133,9 +133,8 @@ pub(super) fn made_of<'a>(index: FactIndex, fact: &Fact<'a>, usual: &'a str) -> 
 /// Updates and resolutions that name an exception; one that may have been resolved at or after it
 /// was raised is over.
 fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
-    let answers = |fact: &Fact<'_>| {
-        matches!(fact.kind, Kind::ExceptionResolved | Kind::ExceptionUpdated)
-    };
+    let answers =
+        |fact: &Fact<'_>| matches!(fact.kind, Kind::ExceptionResolved | Kind::ExceptionUpdated);
     let mut places: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, fact) in facts.counting().filter(|(_, fact)| answers(fact)) {
         if places.is_empty() {

@@ -201,7 +201,8 @@ impl<'a> Facts<'a> {
             let source = if source.is_empty() { fact.source } else { source };
             let event_id = fact.text(path::CORRECTED_EVENT_ID);
             let order = fact.recorded.event.correlation_id();
-            let target = own.get(&(order, source, event_id)).or_else(|| any.get(&(source, event_id)));
+            let target =
+                own.get(&(order, source, event_id)).or_else(|| any.get(&(source, event_id)));
             let target = target.copied();
             let holds = self.standing(index) == Standing::Counts;
             let kind = match fact.number(path::CORRECTION_KIND) {
@@ -253,10 +254,8 @@ impl<'a> Facts<'a> {
             let mut owners = names.filter_map(|name| owners.get(&(fact.kind, name)).copied());
             owners.find(|owner| self.get(*owner).is_some_and(|one| rank(one) < rank(fact)))
         };
-        let retold: Vec<(FactIndex, FactIndex)> = self
-            .counting()
-            .filter_map(|(index, fact)| Some((index, owner_of(fact)?)))
-            .collect();
+        let retold: Vec<(FactIndex, FactIndex)> =
+            self.counting().filter_map(|(index, fact)| Some((index, owner_of(fact)?))).collect();
         for (index, owner) in retold {
             self.set(index, Standing::ToldBy(owner));
         }
@@ -276,9 +275,9 @@ impl<'a> Facts<'a> {
     }
 
     fn judge_times(&mut self, times: Times) {
-        let created = self.counting().find(|(_, fact)| {
-            fact.kind == Kind::OrderCreated && times.doubt(fact).is_none()
-        });
+        let created = self
+            .counting()
+            .find(|(_, fact)| fact.kind == Kind::OrderCreated && times.doubt(fact).is_none());
         let created_ns = created.map(|(_, fact)| fact.at_ns);
         let judged = self.all.iter().map(|fact| {
             let before = || {

@@ -98,9 +98,10 @@ pub(crate) fn lift_of(kind: Kind) -> Option<Stage> {
 }
 
 /// What a line without a quantity says.
-pub(crate) fn reach_of_line(counter: Counter) -> Option<Reach> {
+pub(crate) fn reach_of_line(kind: Kind, counter: Counter) -> Option<Reach> {
     match counter {
-        Counter::CANCELLED => Some(Reach::Whole(counter)),
+        Counter::CANCELLED | Counter::RELEASED | Counter::INVOICED => Some(Reach::Whole(counter)),
+        Counter::DELIVERED if kind == Kind::DeliveryReceived => Some(Reach::Whole(counter)),
         _ => Stage::of(counter).map(Reach::Lift),
     }
 }

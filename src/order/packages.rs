@@ -57,6 +57,8 @@ struct Sighting<'a> {
     shipment_id: &'a str,
     /// The number was replaced by another one.
     former: bool,
+    /// The label with the number was voided.
+    voided: bool,
 }
 
 /// All packages, in the order in which they appeared.
@@ -157,6 +159,7 @@ impl<'a> Finder<'a> {
             carrier: fact.text(path::PACKAGE_CARRIER),
             shipment_id: first_of(fact.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
             former: false,
+            voided: fact.kind == Kind::LabelVoided,
         };
         let named =
             [sighting.carton_id, sighting.sscc, sighting.label_id, sighting.tracking_number];
@@ -335,6 +338,7 @@ impl<'a> Packages<'a> {
             }
         }
         self.take_cartons(lines, &confirmed);
+        self.take_scanned(of_shipments);
         for (place, package) in self.list.iter().enumerate() {
             places.entry(package.shipment_id).or_default().push(place);
         }
@@ -374,10 +378,28 @@ impl<'a> Packages<'a> {
     }
 }
 
+impl<'a> Packages<'a> {
+    /// Where there is one shipment, packages of which nobody said whose they are belong to it.
+    fn take_scanned(&mut self, of_shipments: &[(FactIndex, &'a str)]) {
+        let named = self.list.iter().map(|package| package.shipment_id);
+        let mut ids =
+            named.chain(of_shipments.iter().map(|(_, id)| *id)).filter(|id| !id.is_empty());
+        let Some(first) = ids.next() else { return };
+        if ids.any(|id| id != first) || self.list.iter().any(|one| !one.shipment_id.is_empty()) {
+            return;
+        }
+        for package in self.list.iter_mut().filter(|one| !one.tracking_number.is_empty()) {
+            package.shipment_id = first;
+        }
+    }
+}
+
 impl<'a> Package<'a> {
     fn see(&mut self, sighting: &Sighting<'a>) {
         self.facts.push(sighting.fact);
-        if sighting.former {
+        if sighting.voided && !self.tracking_number.is_empty() {
+            // The label was, whatever the package is called now.
+        } else if sighting.former {
             self.former_tracking_numbers.push(sighting.tracking_number);
         } else if !self.former_tracking_numbers.contains(&sighting.tracking_number) {
             last_word(&mut self.tracking_number, sighting.tracking_number);

@@ -248,15 +248,27 @@ fn forget_lifts(lines: &mut Lines<'_>, packages: &Packages<'_>) {
     });
 }
 
-/// A receipt that names no lines is about all that was shipped.
+/// A receipt without quantities is about all that was shipped, of the lines that it names.
 fn deliver_whole(lines: &mut Lines<'_>) {
     let whole = Reach::Whole(Counter::DELIVERED);
     let marks = lines.postings.marks.iter().filter(|mark| mark.reach == whole && !mark.undone);
-    let Some((line, fact)) = marks.map(|mark| (mark.line, mark.fact)).next() else { return };
+    let mut by: Vec<Option<FactIndex>> = vec![None; lines.list.len()];
+    for mark in marks {
+        let its = match mark.line {
+            Some(line) => by.get_mut(line..=line),
+            None => Some(&mut *by),
+        };
+        for by in its.unwrap_or_default() {
+            *by = by.or(Some(mark.fact));
+        }
+    }
+    if by.iter().all(Option::is_none) {
+        return;
+    }
     let goods = all_goods(lines).into_iter();
-    let goods = goods.filter(|(index, _)| line.is_none_or(|line| line == *index));
     let rest: Vec<Posting<'_>> = goods
         .filter_map(|(index, all)| {
+            let fact = by.get(index).copied().flatten()?;
             let told = lines.list.get(index)?.sum(Counter::DELIVERED);
             let quantity = (all - told).or_zero();
             quantity.is_positive().then_some(Carried { fact, line: index, quantity })

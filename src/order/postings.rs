@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::moves::{
-    Move, Reach, carton_of, is_reversal, lift_of, names_otherwise, move_of, reach_of_line, reach_of_order, thing_of,
+    Move, Reach, carton_of, is_reversal, lift_of, move_of, names_otherwise, reach_of_line,
+    reach_of_order, thing_of,
 };
 use super::names::Names;
 use super::quantity::Quantity;
@@ -120,8 +121,9 @@ impl<'a> Postings<'a> {
                 (None, None) => postings.name_lines(fact),
             }
         }
+        postings.join_receipts(facts);
         let told = postings.list.len();
-        postings.pack_cartons(&cartons);
+        postings.pack_cartons((facts, &cartons));
         postings.split_backorders(facts);
         postings.close_shorts(facts);
         if postings.list.len() > told {
@@ -223,7 +225,7 @@ impl<'a> Postings<'a> {
                     self.post_said((index, fact), (line, counter), (&said, quantity));
                 }
                 _ => {
-                    if let Some(reach) = reach_of_line(counter).filter(|_| !whole) {
+                    if let Some(reach) = reach_of_line(fact.kind, counter).filter(|_| !whole) {
                         let about = (Some(line), reach, Some(counter));
                         self.mark_of(index, about, thing_of(fact, counter));
                     }
@@ -379,19 +381,56 @@ impl<'a> Postings<'a> {
         }
     }
 
+    /// A carrier's scan and the customer's receipt tell one delivery: the larger of both counts.
+    fn join_receipts(&mut self, facts: &Facts<'a>) {
+        let is_receipt = |posting: &Posting<'a>| {
+            facts.get(posting.fact).is_some_and(|fact| fact.kind == Kind::DeliveryReceived)
+        };
+        let delivered =
+            |one: &&Posting<'a>| one.counter == Counter::DELIVERED && one.quantity.is_positive();
+        if !self.list.iter().filter(delivered).any(is_receipt) {
+            return;
+        }
+        let mut scanned: HashMap<(LineIndex, &str), Quantity> = HashMap::new();
+        for posting in self.list.iter().filter(delivered).filter(|one| !is_receipt(one)) {
+            *scanned.entry((posting.line, posting.unit)).or_default() += posting.quantity;
+        }
+        for posting in self.list.iter_mut().filter(|one| delivered(&&**one)) {
+            if !is_receipt(posting) {
+                continue;
+            }
+            if let Some(scanned) = scanned.get_mut(&(posting.line, posting.unit)) {
+                let told = posting.quantity.min(*scanned);
+                *scanned = *scanned - told;
+                posting.quantity = posting.quantity - told;
+            }
+        }
+        self.list.retain(|one| one.counter != Counter::DELIVERED || !one.quantity.is_zero());
+    }
+
     /// A closed carton counts as packed where nobody confirmed the packing of it.
-    fn pack_cartons(&mut self, events: &[(FactIndex, &Fact<'a>)]) {
+    fn pack_cartons(&mut self, (facts, events): (&Facts<'a>, &[(FactIndex, &Fact<'a>)])) {
         let name_of = |fact: &Fact<'a>| carton_of(fact, &FactLine::default());
         let last: HashMap<&str, FactIndex> =
             events.iter().map(|(index, fact)| (name_of(fact), *index)).collect();
         let packed = self.list.iter().filter(|one| one.counter == Counter::PACKED);
-        let packed = packed.map(|one| one.carton).filter(|carton| !carton.is_empty());
-        let packed: HashSet<&str> =
-            if events.is_empty() { HashSet::new() } else { packed.collect() };
+        let names = |fact: &Fact<'a>| [path::CARTON_ID, path::SSCC].map(|path| fact.text(path));
+        let packed = packed.flat_map(|one| {
+            let [carton, sscc] = facts.get(one.fact).map_or([""; 2], names);
+            [one.carton, carton, sscc]
+        });
+        let packed: HashSet<&str> = if events.is_empty() {
+            HashSet::new()
+        } else {
+            packed.filter(|name| !name.is_empty()).collect()
+        };
         for (index, fact) in events {
             let name = name_of(fact);
             let is_last = last.get(name) == Some(index);
-            if is_last && fact.kind == Kind::CartonClosed && !packed.contains(name) {
+            if is_last
+                && fact.kind == Kind::CartonClosed
+                && !names(fact).iter().chain([&name]).any(|name| packed.contains(name))
+            {
                 for said in fact.lines() {
                     let line = self.line(&said);
                     if let Some(quantity) = Quantity::of(said.quantity) {
@@ -408,30 +447,31 @@ impl<'a> Postings<'a> {
     /// A short without a backorder closes the rest, whether or not an event of its own says so: the
     /// larger of both counts, never their sum.
     fn close_shorts(&mut self, facts: &Facts<'a>) {
-        // By line: what shorts closed, and the last of them.
-        let mut shorts: Vec<(LineIndex, Quantity, FactIndex)> = Vec::new();
+        // By line and unit: what shorts closed, and the last of them.
+        let mut shorts: Vec<(LineIndex, &str, Quantity, FactIndex)> = Vec::new();
         for posting in self.list.iter().filter(|one| one.counter == Counter::SHORT) {
             let fact = facts.get(posting.fact);
             if fact.is_some_and(|fact| fact.flag(path::BACKORDER_TRIGGERED) == Some(false)) {
-                shorts.push((posting.line, posting.quantity, posting.fact));
+                shorts.push((posting.line, posting.unit, posting.quantity, posting.fact));
             }
         }
         if shorts.is_empty() {
             return;
         }
-        shorts.sort_unstable_by_key(|(line, _, fact)| (*line, *fact));
-        let mut given_up = vec![Quantity::ZERO; self.lines.len()];
+        shorts.sort_unstable_by_key(|(line, unit, _, fact)| (*line, *unit, *fact));
+        let mut given_up: HashMap<(LineIndex, &str), Quantity> = HashMap::new();
         for posting in self.list.iter().filter(|one| one.counter == Counter::SHORT_CLOSED) {
-            if let Some(sum) = given_up.get_mut(posting.line) {
-                *sum += posting.quantity;
-            }
+            *given_up.entry((posting.line, posting.unit)).or_default() += posting.quantity;
         }
-        for of_line in shorts.chunk_by(|(one, ..), (other, ..)| one == other) {
-            let told: Quantity = of_line.iter().map(|(_, quantity, _)| *quantity).sum();
-            let Some((line, _, fact)) = of_line.last().copied() else { continue };
-            let given_up = given_up.get(line).copied().unwrap_or_default();
-            if told > given_up {
-                self.post(fact, (line, Counter::SHORT_CLOSED), told - given_up);
+        for of_line in shorts.chunk_by(|one, other| (one.0, one.1) == (other.0, other.1)) {
+            let told: Quantity = of_line.iter().map(|(_, _, quantity, _)| *quantity).sum();
+            let Some((line, unit, _, fact)) = of_line.last().copied() else { continue };
+            let given_up = given_up.get(&(line, unit)).copied().unwrap_or_default();
+            if told <= given_up {
+                continue;
+            }
+            if let Some(one) = self.post(fact, (line, Counter::SHORT_CLOSED), told - given_up) {
+                one.unit = unit;
             }
         }
     }
@@ -449,8 +489,12 @@ impl<'a> Postings<'a> {
         let ordered: HashSet<LineIndex> = ordered.map(|posting| posting.line).collect();
         for posting in backorders {
             let Some(fact) = facts.get(posting.fact) else { continue };
-            let (line_id, order) =
-                (fact.text(path::BACKORDER_NEW_LINE_ID), fact.text(path::BACKORDER_NEW_ORDER));
+            let own = fact.recorded.event.correlation_id();
+            let order = Some(fact.text(path::BACKORDER_NEW_ORDER)).filter(|order| *order != own);
+            let order = order.unwrap_or_default();
+            // A line of another order is none of this one.
+            let line_id = fact.text(path::BACKORDER_NEW_LINE_ID);
+            let line_id = if order.is_empty() { line_id } else { "" };
             let old = self.lines.get(posting.line).copied().unwrap_or_default();
             if fact.kind != Kind::LineBackordered || (line_id.is_empty() && order.is_empty()) {
                 continue;

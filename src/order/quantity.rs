@@ -43,10 +43,12 @@ impl Quantity {
         (!digits.is_empty()).then_some(found)
     }
 
-    /// This many times `ratio`; `None` where six fraction digits cannot say it exactly.
+    /// This many times `ratio`, to the nearest millionth: the one place where a quantity may be
+    /// rounded, for the wire can say ratios that no quantity can. `None` where it is too large.
     pub(crate) fn times(self, ratio: Self) -> Option<Self> {
         let product = self.0.checked_mul(ratio.0)?;
-        (product % SCALE == 0).then_some(Self(product / SCALE))
+        let half = if product < 0 { -SCALE / 2 } else { SCALE / 2 };
+        Some(Self(product.checked_add(half)? / SCALE))
     }
 
     /// As few digits as say it exactly.
@@ -156,8 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn a_product_is_exact_or_none() {
+    fn a_product_is_exact_to_the_last_digit_that_a_quantity_has() {
         assert_eq!(of("10").times(of("0.25")), Some(of("2.5")));
-        assert_eq!(of("0.000001").times(of("0.1")), None);
+        assert_eq!(of("0.000001").times(of("0.5")), Some(of("0.000001")));
+        assert_eq!(of("-0.000007").times(of("0.5")), Some(of("-0.000004")));
     }
 }

@@ -16,8 +16,10 @@ const NONE: Word = Word(0);
 const PLANNED: Word = Word(1);
 pub(super) const DISPATCHED: Word = Word(4);
 const IN_CUSTODY: Word = Word(5);
+const OUT_FOR_DELIVERY: Word = Word(7);
 pub(super) const DELIVERED: Word = Word(9);
 pub(super) const VOIDED: Word = Word(10);
+const RETURNING: Word = Word(11);
 pub(super) const RETURNED: Word = Word(12);
 
 /// What a fact does to a package.
@@ -144,12 +146,15 @@ impl<'a> Steps<'_, 'a> {
         let mut before_delivery = reached;
         let mut left: Option<Whereabouts> = None;
         for &index in &package.facts {
-            let Some(step) = self.facts.get(index).and_then(|fact| self.step(fact)) else {
-                continue;
-            };
+            let fact = self.facts.get(index).filter(|fact| !is_of_former_label(fact, package));
+            let Some(step) = fact.and_then(|fact| self.step(fact)) else { continue };
             let before = left.unwrap_or(reached).stage;
             let mut is_behind = false;
             match step {
+                // On its way back a package is scanned as well.
+                Step::Reach(stage)
+                    if stage < OUT_FOR_DELIVERY
+                        && left.is_some_and(|left| left.stage == RETURNING) => {}
                 Step::Reach(stage) => {
                     // After a void everything begins anew; whatever was lost has been found.
                     if left.take().is_some_and(|left| left.stage == VOIDED) {
@@ -178,6 +183,12 @@ impl<'a> Steps<'_, 'a> {
         // A later scan on the way brings a package back to it; any stage before counts again.
         (left.unwrap_or(reached), way)
     }
+}
+
+/// Whether a voided label is not the one that a package has.
+fn is_of_former_label(fact: &Fact<'_>, package: &Package<'_>) -> bool {
+    let number = fact.text(path::TRACKING_NUMBER);
+    fact.kind == Kind::LabelVoided && !number.is_empty() && number != package.tracking_number
 }
 
 fn range_of_order(lines: &Lines<'_>, packages: &Packages<'_>, found: &[Whereabouts]) -> Range {

@@ -145,7 +145,10 @@ fn times(case: &Case<'_, '_>, findings: &mut Findings) {
     let mut newest: Vec<(&str, FactIndex)> = Vec::new();
     for index in arrived {
         let Some(fact) = facts.get(index) else { continue };
-        if fact.recorded.event.occurred_at_ns().is_none() || !facts.is_plausible(index) {
+        // What was loaded from history is not late.
+        let backfill = fact.flag(crate::event::path::BACKFILL) == Some(true);
+        let untold = fact.recorded.event.occurred_at_ns().is_none();
+        if untold || backfill || !facts.is_plausible(index) {
             continue;
         }
         match newest.iter_mut().find(|(source, _)| *source == fact.source) {

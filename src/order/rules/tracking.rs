@@ -5,7 +5,9 @@ use std::collections::hash_map::Entry;
 
 use super::{Case, Findings, time_text};
 use crate::event::{Fact, Kind, path};
+use crate::order::counter::Counter;
 use crate::order::facts::FactIndex;
+use crate::order::quantity::Quantity;
 use crate::order::words::Dimension;
 
 pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
@@ -63,8 +65,18 @@ fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipments = case.folded.facts.counting();
     let shipments =
         shipments.filter(|(_, fact)| fact.kind == Kind::ShipmentConfirmed && fact.has_lines());
+    let mut net: HashMap<&str, Quantity> = HashMap::new();
+    let postings = case.folded.lines.postings.list.iter();
+    for posting in postings.filter(|one| one.counter == Counter::SHIPPED) {
+        *net.entry(posting.thing).or_default() += posting.quantity;
+    }
+    // What was taken back is no duplicate of what went out again.
+    let stands = |fact: &Fact<'_>| {
+        let shipment = fact.text(path::SHIPMENT_ID);
+        shipment.is_empty() || net.get(shipment).is_none_or(|net| net.is_positive())
+    };
     let mut known: HashMap<_, (FactIndex, &Fact<'_>)> = HashMap::new();
-    for (index, fact) in shipments {
+    for (index, fact) in shipments.filter(|(_, fact)| stands(fact)) {
         let names = names_of(fact);
         if names.is_empty() {
             continue;
@@ -102,8 +114,9 @@ fn names_of<'a>(fact: &Fact<'a>) -> Vec<&'a str> {
     names
 }
 
-fn contents_of<'a>(fact: &Fact<'a>) -> Vec<(&'a str, &'a str)> {
-    let mut contents: Vec<_> = fact.lines().map(|line| (line.line_id, line.quantity)).collect();
+fn contents_of<'a>(fact: &Fact<'a>) -> Vec<(&'a str, Option<Quantity>)> {
+    let lines = fact.lines().map(|line| (line.line_id, Quantity::of(line.quantity)));
+    let mut contents: Vec<_> = lines.collect();
     contents.sort_unstable();
     contents
 }
