@@ -7,6 +7,8 @@
 //! nothing.
 
 mod authority;
+#[cfg(test)]
+mod cases;
 mod claims;
 mod commercial;
 mod consequences;
