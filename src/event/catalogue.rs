@@ -24,8 +24,8 @@ pub fn event_type(name: &str) -> Option<&'static EventType> {
     place_of(name).and_then(|place| EVENT_TYPES.get(place))
 }
 
-/// The place of a type in [`EVENT_TYPES`]. Every event of a fold is looked up, so this is a table of
-/// its own: a slot for each type, found by a few bytes of its name.
+/// The place of a type in [`EVENT_TYPES`]. Every event of a fold is looked up, so this is a table
+/// of its own: a slot for each type, found by a few bytes of its name.
 pub(super) fn place_of(name: &str) -> Option<usize> {
     static PLACES: LazyLock<Vec<Option<usize>>> = LazyLock::new(places);
     let mut slot = slot_of(name);
@@ -45,7 +45,7 @@ fn places() -> Vec<Option<usize>> {
     let mut places = vec![None; SLOTS];
     for (place, row) in EVENT_TYPES.iter().enumerate() {
         let from = slot_of(row.name);
-        let free = (from..).find(|slot| places.get(slot % SLOTS) == Some(&None));
+        let free = (from..from + SLOTS).find(|slot| places.get(slot % SLOTS) == Some(&None));
         if let Some(slot) = free.and_then(|slot| places.get_mut(slot % SLOTS)) {
             *slot = Some(place);
         }

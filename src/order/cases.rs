@@ -5,8 +5,8 @@ use crate::event::{Event, RecordedEvent};
 use crate::limits::Limits;
 use crate::proto::{Agreement, LineQuantity, Order};
 
-/// A source, a type, a time of one day (`d`: the date alone, `?`: of unknown precision) and the rest
-/// of the JSON.
+/// A source, a type, a time of one day (`d`: the date alone, `?`: of unknown precision) and the
+/// rest of the JSON.
 type Told<'t> = (&'t str, &'t str, &'t str, &'t str);
 
 /// The order of these events; their ids are `e-9`, `e-10` and so on.
@@ -84,7 +84,7 @@ fn a_hold_is_over_on_the_day_of_its_release() {
 fn a_date_proves_no_shipment_while_held_and_no_work_after_a_cancellation() {
     let hold = r#","hold":{"hold_id":"H","blocks":["ship"]}"#;
     let shipped = shipment("S");
-    let held = |at| {
+    let when_held = |at| {
         order(&[
             ordered(),
             released(),
@@ -93,7 +93,7 @@ fn a_date_proves_no_shipment_while_held_and_no_work_after_a_cancellation() {
             (WMS, "shipment.confirmed", at, &shipped),
         ])
     };
-    assert_eq!([rules(&held("07:30")), rules(&held("d"))], [vec!["R06"], vec![]]);
+    assert_eq!([rules(&when_held("07:30")), rules(&when_held("d"))], [vec!["R06"], vec![]]);
     let cancelled = |at| {
         let pick = (WMS, "pick.confirmed", "09:00", FIVE);
         order(&[ordered(), released(), pick, (ERP, "order.cancelled", at, "")])
@@ -105,7 +105,7 @@ fn a_date_proves_no_shipment_while_held_and_no_work_after_a_cancellation() {
 fn the_placement_in_force_says_what_a_hold_blocks() {
     let hold = |blocks: &str| format!(r#","hold":{{"hold_id":"H","blocks":["{blocks}"]}}"#);
     let (ship, invoice, shipped) = (hold("ship"), hold("invoice"), shipment("S"));
-    let held = |first, second| {
+    let with_both = |first, second| {
         order(&[
             ordered(),
             released(),
@@ -114,8 +114,8 @@ fn the_placement_in_force_says_what_a_hold_blocks() {
             (ERP, "hold.placed", "09:00", second),
         ])
     };
-    assert_eq!(rules(&held(&ship, &invoice)), ["R06"]);
-    assert!(rules(&held(&invoice, &ship)).is_empty());
+    assert_eq!(rules(&with_both(&ship, &invoice)), ["R06"]);
+    assert!(rules(&with_both(&invoice, &ship)).is_empty());
 }
 
 #[test]

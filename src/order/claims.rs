@@ -59,7 +59,7 @@ pub(crate) fn claims_of<'a>(
     mut range_at: impl FnMut(Dimension, i64) -> Range,
 ) -> Vec<Claim<'a>> {
     let mut claims: Vec<Claim<'a>> = Vec::new();
-    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::StatusAsserted) {
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::STATUS_ASSERTED) {
         let dimension = i32::try_from(fact.number(path::ASSERTED_DIMENSION)).ok();
         let dimension = dimension.and_then(|number| StatusDimension::try_from(number).ok());
         let as_of = fact.time_ns(path::ASSERTED_AS_OF);

@@ -46,12 +46,12 @@ struct Said {
 impl Said {
     fn hear(&mut self, fact: &Fact<'_>) {
         match fact.kind {
-            Kind::OrderRequested => self.requested = true,
-            Kind::OrderAccepted => (self.accepted, self.rejected) = (true, false),
-            Kind::OrderRejected => self.rejected = true,
-            Kind::OrderClosed => self.closed = true,
-            Kind::OrderReopened => (self.closed, self.rejected) = (false, false),
-            Kind::StatusAsserted | Kind::EventCorrected => {}
+            Kind::ORDER_REQUESTED => self.requested = true,
+            Kind::ORDER_ACCEPTED => (self.accepted, self.rejected) = (true, false),
+            Kind::ORDER_REJECTED => self.rejected = true,
+            Kind::ORDER_CLOSED => self.closed = true,
+            Kind::ORDER_REOPENED => (self.closed, self.rejected) = (false, false),
+            Kind::STATUS_ASSERTED | Kind::EVENT_CORRECTED => {}
             _ => self.entered = true,
         }
     }
@@ -69,8 +69,8 @@ fn word(text: &str) -> Word {
     Dimension::Commercial.word(text).unwrap_or(Word(0))
 }
 
-/// Whether something is still to be agreed, released or billed of a line: not where all of it became
-/// another line, or was given up, before it was released.
+/// Whether something is still to be agreed, released or billed of a line: not where all of it
+/// became another line, or was given up, before it was released.
 fn is_wanted(line: &Line<'_>) -> bool {
     let nothing = line.ordered.is_positive()
         && !line.live().is_positive()

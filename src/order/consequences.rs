@@ -32,46 +32,52 @@ fn consequence(fact: &Fact<'_>) -> Option<Consequence> {
         only_later: false,
     };
     Some(match fact.kind {
-        Kind::WarehouseRejected => of(
+        Kind::WAREHOUSE_REJECTED => of(
             "WHS.REJECTED",
             &[
-                Kind::OrderReleased,
-                Kind::WarehouseAcknowledged,
-                Kind::OrderCancelled,
-                Kind::OrderClosed,
+                Kind::ORDER_RELEASED,
+                Kind::WAREHOUSE_ACKNOWLEDGED,
+                Kind::ORDER_CANCELLED,
+                Kind::ORDER_CLOSED,
             ],
             false,
         ),
-        Kind::ShipmentReversed => Consequence {
+        Kind::SHIPMENT_REVERSED => Consequence {
             severity: Some(Severity::Warning),
             only_later: true,
-            ..of(super::reason::UNKNOWN, &[Kind::ShipmentConfirmed, Kind::OrderCancelled], false)
+            ..of(super::reason::UNKNOWN, &[Kind::SHIPMENT_CONFIRMED, Kind::ORDER_CANCELLED], false)
         },
-        Kind::DeliveryAttemptFailed => Consequence {
+        Kind::DELIVERY_ATTEMPT_FAILED => Consequence {
             severity: Some(Severity::Warning),
             ..of(
                 "CAR.ATTEMPT_FAILED",
-                &[Kind::ShipmentDelivered, Kind::DeliveryReceived, Kind::ShipmentReturnedToSender],
+                &[
+                    Kind::SHIPMENT_DELIVERED,
+                    Kind::DELIVERY_RECEIVED,
+                    Kind::SHIPMENT_RETURNED_TO_SENDER,
+                ],
                 true,
             )
         },
-        Kind::ShipmentReturning => {
-            of("CAR.RETURNING", &[Kind::ShipmentReturnedToSender, Kind::ShipmentDelivered], true)
-        }
-        Kind::ShipmentLost => {
+        Kind::SHIPMENT_RETURNING => of(
+            "CAR.RETURNING",
+            &[Kind::SHIPMENT_RETURNED_TO_SENDER, Kind::SHIPMENT_DELIVERED],
+            true,
+        ),
+        Kind::SHIPMENT_LOST => {
             Consequence { severity: Some(Severity::Loss), ..of("CAR.LOST", SCANS, true) }
         }
-        Kind::ShipmentDamaged => {
-            of("CAR.DAMAGED", &[Kind::ShipmentDelivered, Kind::ShipmentReturnedToSender], true)
+        Kind::SHIPMENT_DAMAGED => {
+            of("CAR.DAMAGED", &[Kind::SHIPMENT_DELIVERED, Kind::SHIPMENT_RETURNED_TO_SENDER], true)
         }
-        Kind::CustomsHeld => of("CAR.CUSTOMS", CLEARANCES, true),
-        Kind::PaymentDeclined => of(
+        Kind::CUSTOMS_HELD => of("CAR.CUSTOMS", CLEARANCES, true),
+        Kind::PAYMENT_DECLINED => of(
             "FIN.PAYMENT",
-            &[Kind::PaymentApproved, Kind::PaymentSettled, Kind::OrderCancelled],
+            &[Kind::PAYMENT_APPROVED, Kind::PAYMENT_SETTLED, Kind::ORDER_CANCELLED],
             false,
         ),
-        Kind::InterfaceFailed if fact.flag(path::DEAD_LETTER) == Some(true) => {
-            let ended_by = &[Kind::InterfaceSent, Kind::InterfaceAcknowledged];
+        Kind::INTERFACE_FAILED if fact.flag(path::DEAD_LETTER) == Some(true) => {
+            let ended_by = &[Kind::INTERFACE_SENT, Kind::INTERFACE_ACKNOWLEDGED];
             Consequence { only_later: true, ..of("INT.TIMEOUT", ended_by, false) }
         }
         _ => return None,
@@ -80,22 +86,22 @@ fn consequence(fact: &Fact<'_>) -> Option<Consequence> {
 
 /// Scans that show where a package is.
 const SCANS: &[Kind] = &[
-    Kind::CarrierPickedUp,
-    Kind::TransitScanned,
-    Kind::OutForDelivery,
-    Kind::PickupAvailable,
-    Kind::ShipmentDelivered,
-    Kind::ShipmentReturning,
-    Kind::ShipmentReturnedToSender,
+    Kind::CARRIER_PICKED_UP,
+    Kind::TRANSIT_SCANNED,
+    Kind::OUT_FOR_DELIVERY,
+    Kind::PICKUP_AVAILABLE,
+    Kind::SHIPMENT_DELIVERED,
+    Kind::SHIPMENT_RETURNING,
+    Kind::SHIPMENT_RETURNED_TO_SENDER,
 ];
 
 /// Customs are through, or the package moves on.
 const CLEARANCES: &[Kind] = &[
-    Kind::CustomsCleared,
-    Kind::TransitScanned,
-    Kind::OutForDelivery,
-    Kind::PickupAvailable,
-    Kind::ShipmentDelivered,
+    Kind::CUSTOMS_CLEARED,
+    Kind::TRANSIT_SCANNED,
+    Kind::OUT_FOR_DELIVERY,
+    Kind::PICKUP_AVAILABLE,
+    Kind::SHIPMENT_DELIVERED,
 ];
 
 /// What something happened to.
@@ -115,13 +121,16 @@ pub(super) struct Consequences<'c, 'a> {
     /// Facts that may end something, by what they are about and the message they speak of, each by
     /// the end of its interval.
     ends: HashMap<(Scope, Kind, &'a str), Vec<FactIndex>>,
-    /// Where nothing is wanted any more: the last fact that gave anything up, if any did.
-    unwanted: Option<Option<FactIndex>>,
+    /// Nothing is wanted any more.
+    is_unwanted: bool,
+    /// The last fact that gave anything up.
+    given_up: Option<FactIndex>,
 }
 
 impl<'c, 'a> Consequences<'c, 'a> {
     pub(super) fn of(facts: &'c Facts<'a>, lines: &Lines<'a>, packages: &'c Packages<'a>) -> Self {
-        let mut found = Self { facts, packages, ends: HashMap::new(), unwanted: None };
+        let mut found =
+            Self { facts, packages, ends: HashMap::new(), is_unwanted: false, given_up: None };
         let mut ended_by: Vec<Kind> = Vec::new();
         for (_, fact) in facts.counting() {
             if let Some(consequence) = consequence(fact) {
@@ -157,11 +166,10 @@ impl<'c, 'a> Consequences<'c, 'a> {
             ends.dedup();
         }
         let open = lines.list.iter().any(|line| line.open.is_positive());
-        if !lines.list.is_empty() && !open {
-            let mut postings = lines.postings.list.iter().rev();
-            let given_up = postings.find(|posting| GIVING_UP.contains(&posting.counter));
-            found.unwanted = Some(given_up.map(|posting| posting.fact));
-        }
+        found.is_unwanted = !lines.list.is_empty() && !open;
+        let mut postings = lines.postings.list.iter().rev();
+        let given_up = postings.find(|posting| GIVING_UP.contains(&posting.counter));
+        found.given_up = given_up.map(|posting| posting.fact);
         found
     }
 
@@ -189,8 +197,8 @@ impl<'c, 'a> Consequences<'c, 'a> {
         }
         let ended = self.ended((index, fact), &consequence, place);
         // What was taken back need not be shipped again where nothing is wanted any more.
-        let unwanted = self.unwanted.filter(|_| fact.kind == Kind::ShipmentReversed);
-        let given_up = unwanted.map(|by| by.map_or(index, |by| by.max(index)));
+        let is_over = self.is_unwanted && fact.kind == Kind::SHIPMENT_REVERSED;
+        let given_up = is_over.then(|| self.given_up.map_or(index, |by| by.max(index)));
         if let Some(by) = ended.or(given_up) {
             exception.resolve(Some(by));
         }

@@ -122,13 +122,13 @@ impl Told<'_, '_> {
         let folded = self.folded;
         for (index, fact) in folded.facts.counting() {
             let sentence = match fact.kind {
-                Kind::OrderAccepted => "order accepted".to_owned(),
-                Kind::OrderRejected => "order rejected".to_owned(),
-                Kind::OrderClosed => "order closed".to_owned(),
-                Kind::OrderReopened => "order reopened".to_owned(),
-                Kind::OrderCancelRequested => "cancellation requested".to_owned(),
-                Kind::OrderCancelRejected => "cancellation refused".to_owned(),
-                Kind::EventCorrected => corrected(fact),
+                Kind::ORDER_ACCEPTED => "order accepted".to_owned(),
+                Kind::ORDER_REJECTED => "order rejected".to_owned(),
+                Kind::ORDER_CLOSED => "order closed".to_owned(),
+                Kind::ORDER_REOPENED => "order reopened".to_owned(),
+                Kind::ORDER_CANCEL_REQUESTED => "cancellation requested".to_owned(),
+                Kind::ORDER_CANCEL_REJECTED => "cancellation refused".to_owned(),
+                Kind::EVENT_CORRECTED => corrected(fact),
                 _ => match fact.type_name().strip_prefix("return.") {
                     Some(state) => format!("return {} {state}", fact.text(path::RMA)),
                     None => continue,

@@ -120,12 +120,12 @@ impl Evidence {
 pub(crate) fn is_word(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::OrderRequested
-            | Kind::OrderCreated
-            | Kind::OrderAccepted
-            | Kind::OrderRejected
-            | Kind::OrderClosed
-            | Kind::OrderReopened
+        Kind::ORDER_REQUESTED
+            | Kind::ORDER_CREATED
+            | Kind::ORDER_ACCEPTED
+            | Kind::ORDER_REJECTED
+            | Kind::ORDER_CLOSED
+            | Kind::ORDER_REOPENED
     )
 }
 

@@ -52,10 +52,10 @@ pub(crate) fn exceptions_of<'a>(
     let consequences = Consequences::of(facts, lines, packages);
     for (index, fact) in facts.counting() {
         match fact.kind {
-            Kind::ExceptionRaised => raise((&mut found, &mut raised), index, fact),
-            Kind::ExceptionUpdated | Kind::ExceptionResolved => {}
-            Kind::PickShorted => settling.shorted(&mut found, (index, fact)),
-            Kind::LineBackordered => settling.backordered(&mut found, (index, fact)),
+            Kind::EXCEPTION_RAISED => raise((&mut found, &mut raised), index, fact),
+            Kind::EXCEPTION_UPDATED | Kind::EXCEPTION_RESOLVED => {}
+            Kind::PICK_SHORTED => settling.shorted(&mut found, (index, fact)),
+            Kind::LINE_BACKORDERED => settling.backordered(&mut found, (index, fact)),
             _ => found.extend(consequences.follow(index, fact)),
         }
     }
@@ -134,7 +134,7 @@ pub(super) fn made_of<'a>(index: FactIndex, fact: &Fact<'a>, usual: &'a str) -> 
 /// was raised is over.
 fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
     let answers =
-        |fact: &Fact<'_>| matches!(fact.kind, Kind::ExceptionResolved | Kind::ExceptionUpdated);
+        |fact: &Fact<'_>| matches!(fact.kind, Kind::EXCEPTION_RESOLVED | Kind::EXCEPTION_UPDATED);
     let mut places: HashMap<String, Vec<usize>> = HashMap::new();
     for (index, fact) in facts.counting().filter(|(_, fact)| answers(fact)) {
         if places.is_empty() {
@@ -158,8 +158,8 @@ fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
 /// The releases of backorders; a line that has none stands for all.
 fn releases<'a>(facts: &Facts<'a>) -> HashMap<Option<&'a str>, Vec<FactIndex>> {
     let mut releases: HashMap<_, Vec<FactIndex>> = HashMap::new();
-    let released = facts.counting().filter(|(_, one)| one.kind == Kind::BackorderReleased);
-    for (index, fact) in released {
+    let told = facts.counting().filter(|(_, one)| one.kind == Kind::BACKORDER_RELEASED);
+    for (index, fact) in told {
         if !fact.has_lines() {
             releases.entry(None).or_default().push(index);
         }
@@ -167,8 +167,8 @@ fn releases<'a>(facts: &Facts<'a>) -> HashMap<Option<&'a str>, Vec<FactIndex>> {
             releases.entry(Some(line.line_id)).or_default().push(index);
         }
     }
-    for releases in releases.values_mut() {
-        releases.sort_by_key(|index| facts.latest_ns(*index));
+    for of_line in releases.values_mut() {
+        of_line.sort_by_key(|index| facts.latest_ns(*index));
     }
     releases
 }
@@ -246,7 +246,7 @@ impl<'a> Settling<'_, 'a> {
 
 impl Exception<'_> {
     fn answered(&mut self, (index, fact): (FactIndex, &Fact<'_>), facts: &Facts<'_>) {
-        let resolves = fact.kind == Kind::ExceptionResolved;
+        let resolves = fact.kind == Kind::EXCEPTION_RESOLVED;
         if resolves && facts.may_follow(index, self.latest) {
             (self.open, self.resolved) = (false, Some(index));
         } else if resolves {

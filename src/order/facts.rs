@@ -46,7 +46,7 @@ impl<'a> Facts<'a> {
         all.sort_by_cached_key(|fact| Place::of(fact, times.doubt(fact).is_some()));
         let standings = all.iter().map(|fact| match fact.kind {
             _ if fact.number(path::TEST) != 0 => Standing::Test,
-            Kind::Unknown => Standing::Unknown,
+            Kind::UNKNOWN => Standing::Unknown,
             _ => Standing::Counts,
         });
         let standings = standings.collect();
@@ -179,7 +179,7 @@ impl<'a> Facts<'a> {
     /// From the latest to the earliest: a correction holds unless a later one that holds takes it
     /// back.
     fn correct(&mut self) {
-        let is_correction = |fact: &Fact<'_>| fact.kind == Kind::EventCorrected;
+        let is_correction = |fact: &Fact<'_>| fact.kind == Kind::EVENT_CORRECTED;
         if !self.all.iter().any(is_correction) {
             return;
         }
@@ -269,7 +269,11 @@ impl<'a> Facts<'a> {
                 let kind = self.get(*by)?.number(path::CORRECTION_KIND);
                 (kind == DID_NOT_OCCUR).then_some(index)
             }
-            _ => None,
+            Standing::Counts
+            | Standing::Test
+            | Standing::Unknown
+            | Standing::ToldBy(_)
+            | Standing::Repeated(_) => None,
         });
         denied.collect()
     }
@@ -277,11 +281,11 @@ impl<'a> Facts<'a> {
     fn judge_times(&mut self, times: Times) {
         let created = self
             .counting()
-            .find(|(_, fact)| fact.kind == Kind::OrderCreated && times.doubt(fact).is_none());
+            .find(|(_, fact)| fact.kind == Kind::ORDER_CREATED && times.doubt(fact).is_none());
         let created_ns = created.map(|(_, fact)| fact.at_ns);
         let judged = self.all.iter().map(|fact| {
             let before = || {
-                let created_ns = created_ns.filter(|_| fact.kind != Kind::OrderRequested)?;
+                let created_ns = created_ns.filter(|_| fact.kind != Kind::ORDER_REQUESTED)?;
                 times.is_before(fact, created_ns).then_some(Doubt::BeforeOrder { created_ns })
             };
             times.doubt(fact).or_else(before)
@@ -297,7 +301,7 @@ const DID_NOT_OCCUR: u64 = 1;
 /// one.
 fn told_as<'a>(fact: &Fact<'a>) -> [Option<&'a str>; 2] {
     let shipment = match fact.kind {
-        Kind::ShipmentConfirmed | Kind::ShipmentReversed => fact.text(path::SHIPMENT_ID),
+        Kind::SHIPMENT_CONFIRMED | Kind::SHIPMENT_REVERSED => fact.text(path::SHIPMENT_ID),
         _ => "",
     };
     [shipment, fact.fact_id].map(|name| (!name.is_empty()).then_some(name))

@@ -1,5 +1,7 @@
 //! Holds: a set keyed by id and source, each open or not. Does not know other exceptions.
 
+use std::collections::HashMap;
+
 use super::facts::{FactIndex, Facts};
 use crate::event::{Fact, Kind, path};
 
@@ -46,19 +48,23 @@ impl Hold<'_> {
 /// The holds of an order.
 pub(crate) fn holds_of<'a>(facts: &Facts<'a>) -> Vec<Hold<'a>> {
     let mut holds: Vec<Hold<'a>> = Vec::new();
-    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::HoldPlaced) {
+    let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::HOLD_PLACED) {
         let hold_id = id_of(fact);
-        match holds.iter_mut().find(|hold| hold.hold_id == hold_id && hold.source == fact.source) {
-            Some(hold) => hold.placed.push(index),
-            None => holds.push(Hold {
-                hold_id,
-                source: fact.source,
-                placed: vec![index],
-                released: Vec::new(),
-            }),
+        let its = by_id.entry(hold_id.clone()).or_default();
+        let of_source = |place: &usize| {
+            holds.get(*place).is_some_and(|hold: &Hold<'_>| hold.source == fact.source)
+        };
+        let place = its.iter().copied().find(of_source);
+        if let Some(hold) = place.and_then(|place| holds.get_mut(place)) {
+            hold.placed.push(index);
+        } else {
+            its.push(holds.len());
+            let (source, placed, released) = (fact.source, vec![index], Vec::new());
+            holds.push(Hold { hold_id, source, placed, released });
         }
     }
-    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::HoldReleased) {
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::HOLD_RELEASED) {
         if fact.flag(path::HOLD_ALL) == Some(true) {
             // A release of all says nothing of what was placed later.
             let placed = |hold: &&mut Hold<'_>| {
@@ -70,19 +76,22 @@ pub(crate) fn holds_of<'a>(facts: &Facts<'a>) -> Vec<Hold<'a>> {
             continue;
         }
         let hold_id = id_of(fact);
-        let own = holds.iter().any(|hold| {
-            hold.hold_id == hold_id && hold.source == fact.source && !hold.placed.is_empty()
-        });
-        let mut any = false;
-        for hold in &mut holds {
-            if hold.hold_id == hold_id && (!own || hold.source == fact.source) {
-                hold.released.push(index);
-                any = true;
-            }
+        let its = by_id.entry(hold_id.clone()).or_default();
+        let own = its
+            .iter()
+            .filter_map(|place| holds.get(*place))
+            .any(|hold| hold.source == fact.source && !hold.placed.is_empty());
+        if its.is_empty() {
+            its.push(holds.len());
+            let (source, placed, released) = (fact.source, Vec::new(), vec![index]);
+            holds.push(Hold { hold_id, source, placed, released });
+            continue;
         }
-        if !any {
-            let (placed, released) = (Vec::new(), vec![index]);
-            holds.push(Hold { hold_id, source: fact.source, placed, released });
+        for place in its {
+            let hold = holds.get_mut(*place);
+            if let Some(hold) = hold.filter(|hold| !own || hold.source == fact.source) {
+                hold.released.push(index);
+            }
         }
     }
     holds

@@ -22,6 +22,7 @@ mod facts;
 mod folded;
 mod fulfillment;
 mod holds;
+mod joined;
 mod lines;
 mod links;
 mod milestones;

@@ -1,9 +1,9 @@
 //! When facts occurred, as exactly as their sources said, and the order that follows from it.
 //! Does not know what a fact does, beyond whether it ends or takes back another.
 //!
-//! A time is an interval: a date is all of its day. A finding needs proof, so the end of the earlier
-//! fact has to lie before the beginning of the later one; what ends or takes back something gets
-//! the benefit of the doubt, so it has its place at the end of its interval.
+//! A time is an interval: a date is all of its day. A finding needs proof, so the end of the
+//! earlier fact has to lie before the beginning of the later one; what ends or takes back something
+//! gets the benefit of the doubt, so it has its place at the end of its interval.
 
 use std::cmp::{Ordering, Reverse};
 
@@ -109,34 +109,33 @@ impl<'a> Place<'a> {
 
 /// Whether a fact ends or takes back what another one began.
 fn takes_back(fact: &Fact<'_>) -> bool {
-    use Kind::{
-        EventCorrected, ExceptionResolved, ExceptionUpdated, HoldReleased, LabelVoided,
-        OrderCancelRejected, OrderCancelled, RefUnlinked, ReturnCancelled, ReturnClosed,
-        WaveRemoved,
-    };
     matches!(move_of(fact.kind), Some(Move::Take(_)))
         || matches!(
             fact.kind,
-            EventCorrected
-                | ExceptionResolved
-                | ExceptionUpdated
-                | HoldReleased
-                | LabelVoided
-                | OrderCancelRejected
-                | OrderCancelled
-                | RefUnlinked
-                | ReturnCancelled
-                | ReturnClosed
-                | WaveRemoved
+            Kind::EVENT_CORRECTED
+                | Kind::EXCEPTION_RESOLVED
+                | Kind::EXCEPTION_UPDATED
+                | Kind::HOLD_RELEASED
+                | Kind::LABEL_VOIDED
+                | Kind::ORDER_CANCEL_REJECTED
+                | Kind::ORDER_CANCELLED
+                | Kind::REF_UNLINKED
+                | Kind::RETURN_CANCELLED
+                | Kind::RETURN_CLOSED
+                | Kind::WAVE_REMOVED
         )
 }
 
 /// Whether a fact is about all that there was until then.
 fn is_whole(fact: &Fact<'_>) -> bool {
-    use Kind::{DeliveryReceived, InvoicePosted, OrderReleased, ShipmentConfirmed};
-    matches!(fact.kind, OrderReleased | InvoicePosted | ShipmentConfirmed | DeliveryReceived)
-        && !fact.has_lines()
-        || fact.kind == Kind::OrderLineCancelled && fact.text(path::CANCELLATION_SCOPE) == "order"
+    matches!(
+        fact.kind,
+        Kind::ORDER_RELEASED
+            | Kind::INVOICE_POSTED
+            | Kind::SHIPMENT_CONFIRMED
+            | Kind::DELIVERY_RECEIVED
+    ) && !fact.has_lines()
+        || fact.kind == Kind::ORDER_LINE_CANCELLED && fact.text(path::CANCELLATION_SCOPE) == "order"
 }
 
 /// A text, compared as people count: digits by their value.

@@ -24,35 +24,37 @@ pub(crate) enum Move {
 pub(crate) fn move_of(kind: Kind) -> Option<Move> {
     use Move::{Add, Take};
     Some(match kind {
-        Kind::OrderCreated | Kind::OrderLineAdded | Kind::OrderLineChanged => Add(Counter::ORDERED),
-        Kind::OrderLineCancelled | Kind::OrderCancelled => Add(Counter::CANCELLED),
-        Kind::OrderReopened => Take(Counter::CANCELLED),
-        Kind::OrderReleased => Add(Counter::RELEASED),
-        Kind::OrderReleaseReversed | Kind::WarehouseRejected => Take(Counter::RELEASED),
-        Kind::AllocationMade => Add(Counter::ALLOCATED),
-        Kind::AllocationReversed => Take(Counter::ALLOCATED),
-        Kind::PickTaskCreated => Add(Counter::TASKED),
-        Kind::PickConfirmed => Add(Counter::PICKED),
-        Kind::PickReversed => Take(Counter::PICKED),
-        Kind::PickShorted => Add(Counter::SHORT),
-        Kind::PackConfirmed => Add(Counter::PACKED),
-        Kind::PackReversed => Take(Counter::PACKED),
-        Kind::Staged => Add(Counter::STAGED),
-        Kind::Loaded => Add(Counter::LOADED),
-        Kind::ShipmentConfirmed => Add(Counter::SHIPPED),
-        Kind::ShipmentReversed => Take(Counter::SHIPPED),
-        Kind::GoodsIssuePosted => Add(Counter::GI_POSTED),
-        Kind::GoodsIssueReversed => Take(Counter::GI_POSTED),
-        Kind::LineBackordered => Add(Counter::BACKORDERED),
-        Kind::BackorderReleased => Take(Counter::BACKORDERED),
-        Kind::LineShortClosed => Add(Counter::SHORT_CLOSED),
-        Kind::CarrierPickedUp => Add(Counter::COLLECTED),
-        Kind::ShipmentDelivered | Kind::DeliveryReceived => Add(Counter::DELIVERED),
-        Kind::DeliveryReversed | Kind::ShipmentReturnedToSender => Take(Counter::DELIVERED),
-        Kind::ReturnReceived => Add(Counter::RETURNED),
-        Kind::InvoicePosted => Add(Counter::INVOICED),
-        Kind::InvoiceReversed => Take(Counter::INVOICED),
-        Kind::CreditMemoPosted => Add(Counter::CREDITED),
+        Kind::ORDER_CREATED | Kind::ORDER_LINE_ADDED | Kind::ORDER_LINE_CHANGED => {
+            Add(Counter::ORDERED)
+        }
+        Kind::ORDER_LINE_CANCELLED | Kind::ORDER_CANCELLED => Add(Counter::CANCELLED),
+        Kind::ORDER_REOPENED => Take(Counter::CANCELLED),
+        Kind::ORDER_RELEASED => Add(Counter::RELEASED),
+        Kind::ORDER_RELEASE_REVERSED | Kind::WAREHOUSE_REJECTED => Take(Counter::RELEASED),
+        Kind::ALLOCATION_MADE => Add(Counter::ALLOCATED),
+        Kind::ALLOCATION_REVERSED => Take(Counter::ALLOCATED),
+        Kind::PICK_TASK_CREATED => Add(Counter::TASKED),
+        Kind::PICK_CONFIRMED => Add(Counter::PICKED),
+        Kind::PICK_REVERSED => Take(Counter::PICKED),
+        Kind::PICK_SHORTED => Add(Counter::SHORT),
+        Kind::PACK_CONFIRMED => Add(Counter::PACKED),
+        Kind::PACK_REVERSED => Take(Counter::PACKED),
+        Kind::STAGED => Add(Counter::STAGED),
+        Kind::LOADED => Add(Counter::LOADED),
+        Kind::SHIPMENT_CONFIRMED => Add(Counter::SHIPPED),
+        Kind::SHIPMENT_REVERSED => Take(Counter::SHIPPED),
+        Kind::GOODS_ISSUE_POSTED => Add(Counter::GI_POSTED),
+        Kind::GOODS_ISSUE_REVERSED => Take(Counter::GI_POSTED),
+        Kind::LINE_BACKORDERED => Add(Counter::BACKORDERED),
+        Kind::BACKORDER_RELEASED => Take(Counter::BACKORDERED),
+        Kind::LINE_SHORT_CLOSED => Add(Counter::SHORT_CLOSED),
+        Kind::CARRIER_PICKED_UP => Add(Counter::COLLECTED),
+        Kind::SHIPMENT_DELIVERED | Kind::DELIVERY_RECEIVED => Add(Counter::DELIVERED),
+        Kind::DELIVERY_REVERSED | Kind::SHIPMENT_RETURNED_TO_SENDER => Take(Counter::DELIVERED),
+        Kind::RETURN_RECEIVED => Add(Counter::RETURNED),
+        Kind::INVOICE_POSTED => Add(Counter::INVOICED),
+        Kind::INVOICE_REVERSED => Take(Counter::INVOICED),
+        Kind::CREDIT_MEMO_POSTED => Add(Counter::CREDITED),
         _ => return None,
     })
 }
@@ -66,33 +68,29 @@ pub(crate) fn counter_of(kind: Kind) -> Option<Counter> {
 
 /// Whether facts of a type take back something that was told, and nothing else.
 pub(crate) fn is_reversal(kind: Kind) -> bool {
-    use Kind::{
-        AllocationReversed, DeliveryReversed, GoodsIssueReversed, InvoiceReversed,
-        OrderReleaseReversed, PackReversed, PickReversed, ShipmentReversed,
-    };
     matches!(
         kind,
-        OrderReleaseReversed
-            | AllocationReversed
-            | PickReversed
-            | PackReversed
-            | ShipmentReversed
-            | GoodsIssueReversed
-            | DeliveryReversed
-            | InvoiceReversed
+        Kind::ORDER_RELEASE_REVERSED
+            | Kind::ALLOCATION_REVERSED
+            | Kind::PICK_REVERSED
+            | Kind::PACK_REVERSED
+            | Kind::SHIPMENT_REVERSED
+            | Kind::GOODS_ISSUE_REVERSED
+            | Kind::DELIVERY_REVERSED
+            | Kind::INVOICE_REVERSED
     )
 }
 
 /// The stage that a fact lifts to, without a counter of its own.
 pub(crate) fn lift_of(kind: Kind) -> Option<Stage> {
     Some(match kind {
-        Kind::WarehouseAcknowledged => Stage::ACKNOWLEDGED,
-        Kind::WaveReleased => Stage::WAVED,
-        Kind::PickStarted => Stage::PICKING,
-        Kind::DispatchProofed
-        | Kind::TransitScanned
-        | Kind::OutForDelivery
-        | Kind::PickupAvailable => Stage::SHIPPED,
+        Kind::WAREHOUSE_ACKNOWLEDGED => Stage::ACKNOWLEDGED,
+        Kind::WAVE_RELEASED => Stage::WAVED,
+        Kind::PICK_STARTED => Stage::PICKING,
+        Kind::DISPATCH_PROOFED
+        | Kind::TRANSIT_SCANNED
+        | Kind::OUT_FOR_DELIVERY
+        | Kind::PICKUP_AVAILABLE => Stage::SHIPPED,
         _ => return None,
     })
 }
@@ -101,7 +99,7 @@ pub(crate) fn lift_of(kind: Kind) -> Option<Stage> {
 pub(crate) fn reach_of_line(kind: Kind, counter: Counter) -> Option<Reach> {
     match counter {
         Counter::CANCELLED | Counter::RELEASED | Counter::INVOICED => Some(Reach::Whole(counter)),
-        Counter::DELIVERED if kind == Kind::DeliveryReceived => Some(Reach::Whole(counter)),
+        Counter::DELIVERED if kind == Kind::DELIVERY_RECEIVED => Some(Reach::Whole(counter)),
         _ => Stage::of(counter).map(Reach::Lift),
     }
 }
@@ -109,11 +107,11 @@ pub(crate) fn reach_of_line(kind: Kind, counter: Counter) -> Option<Reach> {
 /// What an event without lines says of the order.
 pub(crate) fn reach_of_order(kind: Kind, counter: Counter) -> Option<Reach> {
     match kind {
-        Kind::OrderReleased
-        | Kind::OrderCancelled
-        | Kind::InvoicePosted
-        | Kind::ShipmentConfirmed
-        | Kind::DeliveryReceived => Some(Reach::Whole(counter)),
+        Kind::ORDER_RELEASED
+        | Kind::ORDER_CANCELLED
+        | Kind::INVOICE_POSTED
+        | Kind::SHIPMENT_CONFIRMED
+        | Kind::DELIVERY_RECEIVED => Some(Reach::Whole(counter)),
         _ => Stage::of(counter).map(Reach::Lift),
     }
 }

@@ -139,9 +139,9 @@ impl<'a> Finder<'a> {
             let before = self.sightings.len();
             self.hear_package(index, fact);
             self.hear_shipment(index, fact, before);
-        } else if fact.kind == Kind::TrackingReassigned {
+        } else if fact.kind == Kind::TRACKING_REASSIGNED {
             self.hear_reassignment(index, fact);
-        } else if fact.kind == Kind::PackConfirmed {
+        } else if fact.kind == Kind::PACK_CONFIRMED {
             self.hear_cartons(index, fact);
         } else if is_about_packages(fact) {
             self.nameless.push(index);
@@ -159,7 +159,7 @@ impl<'a> Finder<'a> {
             carrier: fact.text(path::PACKAGE_CARRIER),
             shipment_id: first_of(fact.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
             former: false,
-            voided: fact.kind == Kind::LabelVoided,
+            voided: fact.kind == Kind::LABEL_VOIDED,
         };
         let named =
             [sighting.carton_id, sighting.sscc, sighting.label_id, sighting.tracking_number];
@@ -331,7 +331,7 @@ impl<'a> Packages<'a> {
         let named: HashSet<&str> = self.list.iter().map(|package| package.shipment_id).collect();
         for (index, shipment_id) in of_shipments {
             let fact = facts.get(*index);
-            if fact.is_some_and(|fact| fact.kind == Kind::ShipmentConfirmed)
+            if fact.is_some_and(|fact| fact.kind == Kind::SHIPMENT_CONFIRMED)
                 && !named.contains(shipment_id)
             {
                 confirmed.insert(shipment_id, *index);
@@ -477,5 +477,5 @@ fn names_numbers(fact: &Fact<'_>) -> bool {
 /// Whether a fact says where packages are, or what happened to them.
 fn is_about_packages(fact: &Fact<'_>) -> bool {
     fact.row.is_some_and(|row| !row.shipment_stage.is_empty())
-        || matches!(fact.kind, Kind::EtaUpdated | Kind::DeliveryReversed)
+        || matches!(fact.kind, Kind::ETA_UPDATED | Kind::DELIVERY_REVERSED)
 }

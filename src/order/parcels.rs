@@ -86,7 +86,7 @@ impl Told {
             let mut its = its.filter(|fact| fact.kind == kind);
             its.any(Fact::has_lines)
         };
-        Self { collected: told(Kind::CarrierPickedUp), delivered: told(Kind::ShipmentDelivered) }
+        Self { collected: told(Kind::CARRIER_PICKED_UP), delivered: told(Kind::SHIPMENT_DELIVERED) }
     }
 }
 
@@ -112,7 +112,7 @@ impl Life {
         if is_scan && after >= DISPATCHED && after != VOIDED {
             turn(&mut self.carried, (index, true));
         }
-        if fact.kind == Kind::CarrierPickedUp {
+        if fact.kind == Kind::CARRIER_PICKED_UP {
             turn(&mut self.collected, (index, true));
         }
         if after == DELIVERED {

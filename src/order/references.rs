@@ -195,7 +195,7 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, F
         give("return_tracking", fact.text(path::RETURN_CARRIER), tracking);
     }
     let document = fact.text(path::DOCUMENT_KIND);
-    let goods_issue = matches!(fact.kind, Kind::GoodsIssuePosted | Kind::GoodsIssueReversed);
+    let goods_issue = matches!(fact.kind, Kind::GOODS_ISSUE_POSTED | Kind::GOODS_ISSUE_REVERSED);
     if !document.is_empty() || goods_issue {
         let kind = if document.is_empty() { "material_document" } else { document };
         give(kind, fact.source, fact.text(path::DOCUMENT_ID));

@@ -63,11 +63,11 @@ impl<'a> Return<'a> {
     fn hear(&mut self, (index, fact): (FactIndex, &Fact<'a>)) {
         self.facts.push(index);
         match fact.kind {
-            Kind::ReturnInitiated => (self.announced, self.end) = (true, None),
-            Kind::ReturnAuthorized => self.authorized = true,
-            Kind::ReturnReceived => self.received = true,
-            Kind::ReturnCancelled => self.end = Some("cancelled"),
-            Kind::ReturnClosed => self.end = Some("closed"),
+            Kind::RETURN_INITIATED => (self.announced, self.end) = (true, None),
+            Kind::RETURN_AUTHORIZED => self.authorized = true,
+            Kind::RETURN_RECEIVED => self.received = true,
+            Kind::RETURN_CANCELLED => self.end = Some("cancelled"),
+            Kind::RETURN_CLOSED => self.end = Some("closed"),
             _ => {}
         }
         for line in fact.lines() {
@@ -78,8 +78,8 @@ impl<'a> Return<'a> {
                 self.lines.len() - 1
             });
             match (self.lines.get_mut(place), fact.kind) {
-                (Some((_, announced, _)), Kind::ReturnInitiated) => *announced += quantity,
-                (Some((_, _, received)), Kind::ReturnReceived) => *received += quantity,
+                (Some((_, announced, _)), Kind::RETURN_INITIATED) => *announced += quantity,
+                (Some((_, _, received)), Kind::RETURN_RECEIVED) => *received += quantity,
                 _ => {}
             }
         }
@@ -131,9 +131,9 @@ pub(crate) fn cancel_requests_of<'a>(facts: &Facts<'a>) -> Vec<CancelRequest<'a>
     let mut requests: Vec<CancelRequest<'a>> = Vec::new();
     for (index, fact) in facts.counting() {
         let state = match fact.kind {
-            Kind::OrderCancelRequested => "requested",
-            Kind::OrderCancelRejected => "rejected",
-            Kind::OrderCancelled | Kind::OrderLineCancelled => "cancelled",
+            Kind::ORDER_CANCEL_REQUESTED => "requested",
+            Kind::ORDER_CANCEL_REJECTED => "rejected",
+            Kind::ORDER_CANCELLED | Kind::ORDER_LINE_CANCELLED => "cancelled",
             _ => continue,
         };
         let request_id = fact.text(path::CANCEL_REQUEST_ID);

@@ -77,7 +77,7 @@ impl Shipping {
         packages: &Packages<'a>,
         policy: &Policy,
     ) -> Self {
-        let is_proofed = facts.counting().any(|(_, fact)| fact.kind == Kind::DispatchProofed);
+        let is_proofed = facts.counting().any(|(_, fact)| fact.kind == Kind::DISPATCH_PROOFED);
         let steps = Steps { facts, lines, policy, is_proofed };
         let (mut regressions, mut moves) = (Vec::new(), Vec::new());
         let mut found = Vec::with_capacity(packages.list.len());
@@ -105,16 +105,16 @@ impl<'a> Steps<'_, 'a> {
     fn step(&self, fact: &Fact<'a>) -> Option<Step> {
         let stage = fact.row.map_or("", |row| row.shipment_stage);
         let step = match fact.kind {
-            Kind::ShipmentConfirmed => {
+            Kind::SHIPMENT_CONFIRMED => {
                 Step::Reach(if self.awaits_proof(fact) { PLANNED } else { DISPATCHED })
             }
-            Kind::ShipmentReversed => {
+            Kind::SHIPMENT_REVERSED => {
                 if !self.is_reversed_whole(fact) {
                     return None;
                 }
                 Step::Leave(VOIDED)
             }
-            Kind::DeliveryReversed => Step::Undeliver,
+            Kind::DELIVERY_REVERSED => Step::Undeliver,
             _ => {
                 let word = Dimension::Shipment.word(stage)?;
                 if word >= VOIDED { Step::Leave(word) } else { Step::Reach(word) }
@@ -188,7 +188,7 @@ impl<'a> Steps<'_, 'a> {
 /// Whether a voided label is not the one that a package has.
 fn is_of_former_label(fact: &Fact<'_>, package: &Package<'_>) -> bool {
     let number = fact.text(path::TRACKING_NUMBER);
-    fact.kind == Kind::LabelVoided && !number.is_empty() && number != package.tracking_number
+    fact.kind == Kind::LABEL_VOIDED && !number.is_empty() && number != package.tracking_number
 }
 
 fn range_of_order(lines: &Lines<'_>, packages: &Packages<'_>, found: &[Whereabouts]) -> Range {

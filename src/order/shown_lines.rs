@@ -53,7 +53,7 @@ impl Offsets {
         };
         let agreed = folded.evidence.commercial.iter().filter(|moved| {
             let kind = facts.get(moved.fact).map(|fact| fact.kind);
-            matches!(kind, Some(Kind::OrderRequested | Kind::OrderAccepted))
+            matches!(kind, Some(Kind::ORDER_REQUESTED | Kind::ORDER_ACCEPTED))
         });
         Self {
             counters: rising(counters),

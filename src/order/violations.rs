@@ -62,8 +62,8 @@ pub(crate) fn violations_of<'a>(
 /// Why what was violated was said: the reason of a hold or of a cancellation.
 fn reason_of_cause<'a>(fact: &Fact<'a>) -> Option<&'a str> {
     let code = match fact.kind {
-        Kind::HoldPlaced => reason_of_hold(fact),
-        Kind::OrderCancelled | Kind::OrderLineCancelled => fact.text(path::REASON_CODE),
+        Kind::HOLD_PLACED => reason_of_hold(fact),
+        Kind::ORDER_CANCELLED | Kind::ORDER_LINE_CANCELLED => fact.text(path::REASON_CODE),
         _ => "",
     };
     (!code.is_empty()).then_some(code)
@@ -72,7 +72,7 @@ fn reason_of_cause<'a>(fact: &Fact<'a>) -> Option<&'a str> {
 /// The last fact by which a source resolved an exception of the ledger.
 fn resolved_by(facts: &Facts<'_>, exception: &Exception<'_>) -> Option<FactIndex> {
     let resolved = facts.counting().filter(|(index, fact)| {
-        fact.kind == Kind::ExceptionResolved
+        fact.kind == Kind::EXCEPTION_RESOLVED
             && fact.text(path::EXCEPTION_ID) == exception.exception_id
             && facts.may_follow(*index, exception.latest)
     });
@@ -86,7 +86,7 @@ fn taken_back_by(
 ) -> Option<FactIndex> {
     let mut net: HashMap<&str, Quantity> = HashMap::new();
     for index in involved {
-        let fact = facts.get(*index).filter(|fact| fact.kind == Kind::ShipmentConfirmed);
+        let fact = facts.get(*index).filter(|fact| fact.kind == Kind::SHIPMENT_CONFIRMED);
         if let Some(fact) = fact {
             net.insert(fact.text(path::SHIPMENT_ID), Quantity::ZERO);
         }
@@ -100,7 +100,7 @@ fn taken_back_by(
         }
     }
     let mut reversals = facts.counting().rev().filter(|(_, fact)| {
-        fact.kind == Kind::ShipmentReversed && net.contains_key(fact.text(path::SHIPMENT_ID))
+        fact.kind == Kind::SHIPMENT_REVERSED && net.contains_key(fact.text(path::SHIPMENT_ID))
     });
     let last = reversals.next().map(|(index, _)| index);
     last.filter(|_| net.values().all(|net| !net.is_positive()))

@@ -1,8 +1,8 @@
 //! The rules for what is suspicious, pending, a matter of policy or against the trade.
 //! Nothing is ever refused for one. Does not know who reads what they find.
 //!
-//! R14, the same event with other content, is never found here: the append refuses it, and one id in
-//! two linked histories is one message that concerned two orders.
+//! R14, the same event with other content, is never found here: the append refuses it, and one id
+//! in two linked histories is one message that concerned two orders.
 
 mod amounts;
 mod sequence;

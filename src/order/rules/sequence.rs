@@ -32,7 +32,7 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
 }
 
 fn is_shipment(fact: &Fact<'_>) -> bool {
-    fact.kind == Kind::ShipmentConfirmed
+    fact.kind == Kind::SHIPMENT_CONFIRMED
 }
 
 /// Which warehouses and sources report the steps of a counter: as configured, or because they have
@@ -279,7 +279,7 @@ impl<'c> Work<'c> {
         work.reopened = reopened.map(|(line, by)| (line.name.line_id, by)).collect();
         for (index, fact) in facts.counting().filter(|(index, _)| facts.is_plausible(*index)) {
             let is_scan = is_scan(fact.kind);
-            if is_scan || matches!(fact.kind, Kind::ShipmentConfirmed | Kind::GoodsIssuePosted) {
+            if is_scan || matches!(fact.kind, Kind::SHIPMENT_CONFIRMED | Kind::GOODS_ISSUE_POSTED) {
                 work.shipping.push(index);
             }
             if is_scan {
@@ -312,17 +312,17 @@ impl<'c> Work<'c> {
 fn is_execution(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::OrderReleased
-            | Kind::AllocationMade
-            | Kind::WaveReleased
-            | Kind::PickStarted
-            | Kind::PickConfirmed
-            | Kind::PackConfirmed
-            | Kind::CartonClosed
-            | Kind::Staged
-            | Kind::Loaded
-            | Kind::ShipmentConfirmed
-            | Kind::GoodsIssuePosted
+        Kind::ORDER_RELEASED
+            | Kind::ALLOCATION_MADE
+            | Kind::WAVE_RELEASED
+            | Kind::PICK_STARTED
+            | Kind::PICK_CONFIRMED
+            | Kind::PACK_CONFIRMED
+            | Kind::CARTON_CLOSED
+            | Kind::STAGED
+            | Kind::LOADED
+            | Kind::SHIPMENT_CONFIRMED
+            | Kind::GOODS_ISSUE_POSTED
     )
 }
 
@@ -330,12 +330,12 @@ fn is_execution(kind: Kind) -> bool {
 fn is_scan(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::DispatchProofed
-            | Kind::CarrierPickedUp
-            | Kind::TransitScanned
-            | Kind::OutForDelivery
-            | Kind::PickupAvailable
-            | Kind::ShipmentDelivered
+        Kind::DISPATCH_PROOFED
+            | Kind::CARRIER_PICKED_UP
+            | Kind::TRANSIT_SCANNED
+            | Kind::OUT_FOR_DELIVERY
+            | Kind::PICKUP_AVAILABLE
+            | Kind::SHIPMENT_DELIVERED
     )
 }
 
@@ -346,12 +346,12 @@ pub(super) fn is_in_advance(case: &Case<'_, '_>, source: &str) -> bool {
 
 fn invoiced_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
-    let shipping = [Kind::ShipmentConfirmed, Kind::GoodsIssuePosted, Kind::CarrierPickedUp];
+    let shipping = [Kind::SHIPMENT_CONFIRMED, Kind::GOODS_ISSUE_POSTED, Kind::CARRIER_PICKED_UP];
     let plausible = || facts.counting().filter(|(index, _)| facts.is_plausible(*index));
     let shipped = plausible()
-        .find(|(_, fact)| shipping.contains(&fact.kind) || fact.kind == Kind::ShipmentDelivered);
+        .find(|(_, fact)| shipping.contains(&fact.kind) || fact.kind == Kind::SHIPMENT_DELIVERED);
     let shipped = shipped.map(|(index, _)| index);
-    for (index, fact) in plausible().filter(|(_, fact)| fact.kind == Kind::InvoicePosted) {
+    for (index, fact) in plausible().filter(|(_, fact)| fact.kind == Kind::INVOICE_POSTED) {
         let before = shipped.is_none_or(|shipped| facts.is_before(index, shipped));
         if !before || is_in_advance(case, fact.source) {
             continue;

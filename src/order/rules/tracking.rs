@@ -35,14 +35,14 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
 /// R10: delivered before anybody shipped it or took it over.
 fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
-    let shipping = [Kind::ShipmentConfirmed, Kind::DispatchProofed, Kind::CarrierPickedUp];
+    let shipping = [Kind::SHIPMENT_CONFIRMED, Kind::DISPATCH_PROOFED, Kind::CARRIER_PICKED_UP];
     let mut noted: Vec<FactIndex> = Vec::new();
     for package in &case.folded.packages.list {
         let of_package = || {
             let its = package.facts.iter().filter(|index| facts.is_plausible(**index));
             its.filter_map(|index| Some((*index, facts.get(*index)?)))
         };
-        let delivered = of_package().find(|(_, fact)| fact.kind == Kind::ShipmentDelivered);
+        let delivered = of_package().find(|(_, fact)| fact.kind == Kind::SHIPMENT_DELIVERED);
         let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.kind));
         let (Some((index, delivered)), Some((by, shipped))) = (delivered, shipped) else {
             continue;
@@ -64,7 +64,7 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
 fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipments = case.folded.facts.counting();
     let shipments =
-        shipments.filter(|(_, fact)| fact.kind == Kind::ShipmentConfirmed && fact.has_lines());
+        shipments.filter(|(_, fact)| fact.kind == Kind::SHIPMENT_CONFIRMED && fact.has_lines());
     let mut net: HashMap<&str, Quantity> = HashMap::new();
     let postings = case.folded.lines.postings.list.iter();
     for posting in postings.filter(|one| one.counter == Counter::SHIPPED) {
