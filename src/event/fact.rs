@@ -11,6 +11,7 @@ use super::check::timestamp_parts;
 use super::cursor::{Value, fields, read_varint};
 use super::kind::Kind;
 use super::recorded::RecordedEvent;
+use crate::num::usize_from;
 use crate::time::ns_from_parts;
 
 /// A field of a message that stands in an event: the numbers of both fields.
@@ -149,6 +150,20 @@ pub(crate) struct Fact<'a> {
     present: u64,
 }
 
+/// The texts of one message, read in one go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Texts<'a>([&'a str; TEXTS]);
+
+/// The fields of the messages that are read like this have smaller numbers.
+const TEXTS: usize = 16;
+
+impl<'a> Texts<'a> {
+    /// As [`Fact::text`] says.
+    pub(crate) fn text(&self, (_, field): Path) -> &'a str {
+        self.0.get(usize_from(field)).copied().unwrap_or_default()
+    }
+}
+
 /// A line of an event.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct FactLine<'a> {
@@ -268,6 +283,17 @@ impl<'a> Fact<'a> {
     /// A text; the last one where it stands several times, as protobuf merges.
     pub(crate) fn text(&self, path: Path) -> &'a str {
         self.texts(path).last().unwrap_or_default()
+    }
+
+    /// All texts of a message.
+    pub(crate) fn all_texts(&self, (part, _): Path) -> Texts<'a> {
+        let mut texts = Texts::default();
+        for (number, bytes) in self.messages(part).flat_map(bytes_fields) {
+            if let Some(place) = texts.0.get_mut(usize_from(number)) {
+                *place = text(bytes);
+            }
+        }
+        texts
     }
 
     /// Texts of a repeated field.

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::authority::authority;
-use super::moment::{Doubt, Place, Times, UNKNOWN, until_ns};
+use super::moment::{self, Doubt, Times, UNKNOWN, until_ns};
 use super::policy::Policy;
 use crate::event::{Fact, Kind, RecordedEvent, path, same_content};
 use crate::num::u64_from;
@@ -43,7 +43,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn of(events: &'a [RecordedEvent], policy: &Policy) -> Self {
         let mut all: Vec<Fact<'a>> = events.iter().map(Fact::of).collect();
         let times = Times::of(policy);
-        all.sort_by_cached_key(|fact| Place::of(fact, times.doubt(fact).is_some()));
+        all.sort_by(|one, other| moment::compare(one, other, times));
         let standings = all.iter().map(|fact| match fact.kind {
             _ if fact.number(path::TEST) != 0 => Standing::Test,
             Kind::UNKNOWN => Standing::Unknown,

@@ -64,47 +64,39 @@ impl Times {
         (fact.at_ns < earliest_ns).then_some(Doubt::Early { earliest_ns })
     }
 
+    /// By which time a fact is placed. One that is not believed says nothing: what begins something
+    /// stands before all, what ends something behind all.
+    fn placed_ns(self, fact: &Fact<'_>) -> i64 {
+        let is_last = takes_back(fact) || is_whole(fact);
+        match (is_last, self.doubt(fact)) {
+            (false, None) => fact.at_ns,
+            (true, None) => until_ns(fact),
+            (false, Some(_)) => i64::MIN,
+            (true, Some(_)) => i64::MAX,
+        }
+    }
+
     /// Whether a fact occurred before a time for certain, whatever the clocks.
     pub(crate) fn is_before(self, fact: &Fact<'_>, ns: i64) -> bool {
         fact.precision != UNKNOWN && until_ns(fact).saturating_add(self.skew_ns) < ns
     }
 }
 
-/// The place of a fact among all: by time, then by what the producers said and nothing that the
-/// ledger added, so that any arrival gives the same. At one time the owner of a kind of fact has
-/// the last word, and what is taken back comes after what it takes back.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place<'a> {
-    at_ns: i64,
-    authority: Reverse<usize>,
-    sequence: Natural<'a>,
-    takes_back: bool,
-    event_id: Natural<'a>,
-    source: &'a str,
-    correlation_id: &'a str,
-}
-
-impl<'a> Place<'a> {
-    /// A time that is not believed says nothing: what begins something stands before all, what
-    /// ends something behind all.
-    pub(crate) fn of(fact: &Fact<'a>, is_doubtful: bool) -> Self {
-        let takes_back = takes_back(fact);
-        let at_ns = match (takes_back || is_whole(fact), is_doubtful) {
-            (false, false) => fact.at_ns,
-            (true, false) => until_ns(fact),
-            (false, true) => i64::MIN,
-            (true, true) => i64::MAX,
-        };
-        Self {
-            at_ns,
-            authority: Reverse(authority(fact.source, fact.group())),
-            sequence: Natural(fact.sequence),
-            takes_back,
-            event_id: Natural(fact.event_id),
-            source: fact.source,
-            correlation_id: fact.recorded.event.correlation_id(),
-        }
-    }
+/// The order of facts: by time, then by what the producers said and nothing that the ledger added,
+/// so that any arrival gives the same. At one time the owner of a kind of fact has the last word,
+/// and what is taken back comes after what it takes back.
+pub(crate) fn compare(one: &Fact<'_>, other: &Fact<'_>, times: Times) -> Ordering {
+    let rank = |fact: &Fact<'_>| Reverse(authority(fact.source, fact.group()));
+    let order = |fact: &Fact<'_>| fact.recorded.event.correlation_id().to_owned();
+    times
+        .placed_ns(one)
+        .cmp(&times.placed_ns(other))
+        .then_with(|| rank(one).cmp(&rank(other)))
+        .then_with(|| Natural(one.sequence).cmp(&Natural(other.sequence)))
+        .then_with(|| takes_back(one).cmp(&takes_back(other)))
+        .then_with(|| Natural(one.event_id).cmp(&Natural(other.event_id)))
+        .then_with(|| one.source.cmp(other.source))
+        .then_with(|| order(one).cmp(&order(other)))
 }
 
 /// Whether a fact ends or takes back what another one began.

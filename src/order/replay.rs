@@ -170,10 +170,8 @@ impl<'a> Replay<'_, 'a> {
             }
             return;
         };
-        for index in 0..self.lines.len() {
-            if mark.line.is_some_and(|line| line != index) {
-                continue;
-            }
+        let lines = mark.line.map_or(0..self.lines.len(), |line| line..line + 1);
+        for index in lines {
             let quantity = self.rest(index, counter, from);
             if quantity.is_positive() {
                 let (unit, carton) = ("", "");

@@ -1,6 +1,8 @@
 //! Shows the lines of an order as the message that callers read.
 //! Does not know how their quantities came about.
 
+use std::collections::HashMap;
+
 use super::counter::Counter;
 use super::evidence::Moved;
 use super::facts::{FactIndex, Facts};
@@ -27,15 +29,15 @@ struct Offsets {
 pub(super) fn shown_lines(folded: &Folded<'_>) -> Vec<proto::OrderLine> {
     let offsets = Offsets::of(folded);
     let mut uncounted = uncounted(folded);
-    let all = folded.lines.list.iter().enumerate();
-    let mut shown: Vec<proto::OrderLine> = all
-        .map(|(index, line)| {
-            let own = uncounted.partition_point(|(of, _)| *of <= index);
-            let uncounted = uncounted.drain(..own).map(|(_, one)| one).collect();
-            proto::OrderLine { uncounted, ..shown_line(folded, (index, line), &offsets) }
-        })
-        .collect();
-    shown.sort_by(|one, other| Natural(&one.line_id).cmp(&Natural(&other.line_id)));
+    let mut lines: Vec<(LineIndex, &Line<'_>)> = folded.lines.list.iter().enumerate().collect();
+    lines.sort_by_key(|(_, line)| Natural(line.name.line_id));
+    let mut shown: Vec<proto::OrderLine> = Vec::with_capacity(lines.len());
+    for (index, line) in lines {
+        shown.push(shown_line(folded, (index, line), &offsets));
+        if let (Some(uncounted), Some(shown)) = (uncounted.remove(&index), shown.last_mut()) {
+            shown.uncounted = uncounted;
+        }
+    }
     shown
 }
 
@@ -153,19 +155,18 @@ fn shown_line(
 }
 
 /// Quantities in another unit than their line's, by line.
-fn uncounted(folded: &Folded<'_>) -> Vec<(LineIndex, proto::UncountedQuantity)> {
+fn uncounted(folded: &Folded<'_>) -> HashMap<LineIndex, Vec<proto::UncountedQuantity>> {
     let lines = &folded.lines;
     let postings = lines.postings.list.iter().filter(|one| !lines.counts(one));
-    let shown = postings.map(|posting| {
+    let mut shown: HashMap<LineIndex, Vec<proto::UncountedQuantity>> = HashMap::new();
+    for posting in postings {
         let one = proto::UncountedQuantity {
             counter: posting.counter.name().to_owned(),
             quantity: posting.quantity.to_string(),
             unit: posting.unit.to_owned(),
             offset: folded.facts.offset(posting.fact),
         };
-        (posting.line, one)
-    });
-    let mut shown: Vec<_> = shown.collect();
-    shown.sort_by_key(|(line, _)| *line);
+        shown.entry(posting.line).or_default().push(one);
+    }
     shown
 }
