@@ -192,7 +192,7 @@ fn a_rule_that_is_not_known_is_refused_and_any_reason_is_not() {
             };
             ListOrdersRequest { filter: Some(filter), ..ListOrdersRequest::default() }
         };
-        client.list_orders(asked("R23")).await.unwrap();
+        client.list_orders(asked("R22")).await.unwrap();
         let refused = explained(&client.list_orders(asked("R99")).await.unwrap_err());
         assert_eq!(refused.fields(), ["filter.anomaly_rules[1]"]);
         assert!(refused.message.contains("R01, R02"), "{}", refused.message);
