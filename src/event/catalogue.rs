@@ -3,7 +3,6 @@
 //! It does not know how events are stored or folded, and an event of a type that is not listed
 //! here is as welcome as any other.
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use Group::{Commercial, Exception, Fulfillment, Meta, Return, Shipment};
@@ -22,9 +21,46 @@ use Group::{Commercial, Exception, Fulfillment, Meta, Return, Shipment};
 /// ```
 #[must_use]
 pub fn event_type(name: &str) -> Option<&'static EventType> {
-    static BY_NAME: LazyLock<HashMap<&'static str, &'static EventType>> =
-        LazyLock::new(|| EVENT_TYPES.iter().map(|row| (row.name, row)).collect());
-    BY_NAME.get(name).copied()
+    place_of(name).and_then(|place| EVENT_TYPES.get(place))
+}
+
+/// The place of a type in [`EVENT_TYPES`]. Every event of a fold is looked up, so this is a table
+/// of its own: a slot for each type, found by a few bytes of its name.
+pub(super) fn place_of(name: &str) -> Option<usize> {
+    static PLACES: LazyLock<Vec<Option<usize>>> = LazyLock::new(places);
+    let mut slot = slot_of(name);
+    while let Some(place) = PLACES.get(slot % SLOTS).copied().flatten() {
+        if EVENT_TYPES.get(place).is_some_and(|row| row.name == name) {
+            return Some(place);
+        }
+        slot += 1;
+    }
+    None
+}
+
+/// Far more than there are types, so that a name is found at the first or second look.
+const SLOTS: usize = 512;
+
+fn places() -> Vec<Option<usize>> {
+    let mut places = vec![None; SLOTS];
+    for (place, row) in EVENT_TYPES.iter().enumerate() {
+        let from = slot_of(row.name);
+        let free = (from..from + SLOTS).find(|slot| places.get(slot % SLOTS) == Some(&None));
+        if let Some(slot) = free.and_then(|slot| places.get_mut(slot % SLOTS)) {
+            *slot = Some(place);
+        }
+    }
+    places
+}
+
+/// The ends of a name and its length tell nearly all types apart.
+fn slot_of(name: &str) -> usize {
+    let bytes = name.as_bytes();
+    let first = bytes.first_chunk().copied().map_or(0, u32::from_le_bytes);
+    let last = bytes.last_chunk().copied().map_or(0, u32::from_le_bytes);
+    let mixed = first.wrapping_mul(0x9E37_79B1) ^ last.wrapping_mul(0x85EB_CA6B);
+    let mixed = mixed.wrapping_add(u32::try_from(bytes.len()).unwrap_or(0));
+    usize::try_from(mixed.wrapping_mul(0x27D4_EB2F) >> 23).unwrap_or(0)
 }
 
 /// One type of event: a row of [`EVENT_TYPES`].

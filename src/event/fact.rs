@@ -6,10 +6,12 @@
 
 use prost_types::Timestamp;
 
-use super::catalogue::{EventType, event_type};
+use super::catalogue::{EventType, Group};
 use super::check::timestamp_parts;
 use super::cursor::{Value, fields, read_varint};
+use super::kind::Kind;
 use super::recorded::RecordedEvent;
+use crate::num::usize_from;
 use crate::time::ns_from_parts;
 
 /// A field of a message that stands in an event: the numbers of both fields.
@@ -33,6 +35,7 @@ paths! {
     REASON_SOURCE_CODE = (12, 2), "reason.source_code";
     REASON_TEXT = (12, 3), "reason.text";
     REASON_SEVERITY = (12, 4), "reason.severity";
+    BACKFILL = (24, 1), "flags.backfill";
     TEST = (24, 2), "flags.test";
     PROMISED_SHIP_BY = (25, 1), "promised.ship_by";
     PROMISED_DELIVER_BY = (25, 2), "promised.deliver_by";
@@ -46,6 +49,7 @@ paths! {
     REQUESTED_DELIVER_BY = (27, 3), "requested.deliver_by";
     RELEASE_ID = (40, 1), "release.release_id";
     WAREHOUSE_ORDER_ID = (40, 2), "release.warehouse_order_id";
+    ALLOCATION_ID = (42, 1), "allocation.allocation_id";
     WAVE_ID = (43, 1), "wave.wave_id";
     TASK_ID = (44, 1), "pick_task.task_id";
     BACKORDER_TRIGGERED = (45, 1), "short.backorder_triggered";
@@ -128,8 +132,9 @@ const PARTY_ID: u32 = 22;
 #[expect(clippy::struct_field_names, reason = "the names are those of the proto")]
 pub(crate) struct Fact<'a> {
     pub(crate) recorded: &'a RecordedEvent,
-    /// `None` for a type that this version does not know.
-    pub(crate) kind: Option<&'static EventType>,
+    pub(crate) kind: Kind,
+    /// The row of its type in the catalogue.
+    pub(crate) row: Option<&'static EventType>,
     pub(crate) source: &'a str,
     pub(crate) event_id: &'a str,
     /// By which the event is placed: when it occurred, or else when it was recorded.
@@ -141,6 +146,22 @@ pub(crate) struct Fact<'a> {
     pub(crate) party_id: &'a str,
     /// The messages in it, by field number.
     parts: Vec<(u32, &'a [u8])>,
+    /// Which field numbers these are, so that what is absent costs nothing.
+    present: u64,
+}
+
+/// The texts of one message, read in one go.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Texts<'a>([&'a str; TEXTS]);
+
+/// The fields of the messages that are read like this have smaller numbers.
+const TEXTS: usize = 16;
+
+impl<'a> Texts<'a> {
+    /// As [`Fact::text`] says.
+    pub(crate) fn text(&self, (_, field): Path) -> &'a str {
+        self.0.get(usize_from(field)).copied().unwrap_or_default()
+    }
 }
 
 /// A line of an event.
@@ -168,9 +189,11 @@ pub(crate) struct FactReference<'a> {
 impl<'a> Fact<'a> {
     pub(crate) fn of(recorded: &'a RecordedEvent) -> Self {
         let event = &recorded.event;
+        let (kind, row) = Kind::of(event.event_type());
         let mut fact = Self {
             recorded,
-            kind: event_type(event.event_type()),
+            kind,
+            row,
             source: event.source(),
             event_id: event.event_id(),
             at_ns: recorded.timeline_ns(),
@@ -179,6 +202,7 @@ impl<'a> Fact<'a> {
             fact_id: "",
             party_id: "",
             parts: Vec::with_capacity(8),
+            present: 0,
         };
         for field in fields(event.body()).flatten() {
             match (field.number, field.value) {
@@ -188,6 +212,7 @@ impl<'a> Fact<'a> {
                 (PARTY_ID, Value::Bytes(bytes)) => fact.party_id = text(bytes),
                 (number, Value::Bytes(bytes)) if holds_parts(number) => {
                     fact.parts.push((number, bytes));
+                    fact.present |= bit(number);
                 }
                 _ => {}
             }
@@ -197,6 +222,11 @@ impl<'a> Fact<'a> {
 
     pub(crate) fn offset(&self) -> u64 {
         self.recorded.offset
+    }
+
+    /// The part of the order's life that it belongs to.
+    pub(crate) fn group(&self) -> Option<Group> {
+        self.row.map(|row| row.group)
     }
 
     /// The name of the type, known or not.
@@ -225,7 +255,7 @@ impl<'a> Fact<'a> {
     }
 
     pub(crate) fn has_lines(&self) -> bool {
-        self.parts.iter().any(|(number, _)| *number == LINES)
+        self.present & bit(LINES) != 0
     }
 
     /// The references that stand in the event's list.
@@ -247,12 +277,23 @@ impl<'a> Fact<'a> {
 
     /// Whether the event has a message at all.
     pub(crate) fn has(&self, (part, _): Path) -> bool {
-        self.parts.iter().any(|(number, _)| *number == part)
+        self.present & bit(part) != 0
     }
 
     /// A text; the last one where it stands several times, as protobuf merges.
     pub(crate) fn text(&self, path: Path) -> &'a str {
         self.texts(path).last().unwrap_or_default()
+    }
+
+    /// All texts of a message.
+    pub(crate) fn all_texts(&self, (part, _): Path) -> Texts<'a> {
+        let mut texts = Texts::default();
+        for (number, bytes) in self.messages(part).flat_map(bytes_fields) {
+            if let Some(place) = texts.0.get_mut(usize_from(number)) {
+                *place = text(bytes);
+            }
+        }
+        texts
     }
 
     /// Texts of a repeated field.
@@ -263,29 +304,39 @@ impl<'a> Fact<'a> {
 
     /// A number, a flag or the number of an enum value.
     pub(crate) fn number(&self, path: Path) -> u64 {
-        self.numbers(path).last().copied().unwrap_or_default()
+        self.last_number(path).unwrap_or_default()
     }
 
     /// Numbers of a repeated field, packed or not.
-    pub(crate) fn numbers(&self, (part, field): Path) -> Vec<u64> {
+    pub(crate) fn numbers(&self, path: Path) -> Vec<u64> {
         let mut numbers = Vec::new();
+        self.each_number(path, |number| numbers.push(number));
+        numbers
+    }
+
+    fn each_number(&self, (part, field): Path, mut each: impl FnMut(u64)) {
         for found in self.messages(part).flat_map(|bytes| fields(bytes).flatten()) {
             match found.value {
-                Value::Varint(number) if found.number == field => numbers.push(number),
+                Value::Varint(number) if found.number == field => each(number),
                 Value::Bytes(mut packed) if found.number == field => {
                     while let (false, Ok(number)) = (packed.is_empty(), read_varint(&mut packed)) {
-                        numbers.push(number);
+                        each(number);
                     }
                 }
                 Value::Varint(_) | Value::Bytes(_) | Value::Fixed64(_) | Value::Fixed32(_) => {}
             }
         }
-        numbers
     }
 
     /// A flag that may be absent.
     pub(crate) fn flag(&self, path: Path) -> Option<bool> {
-        self.numbers(path).last().map(|number| *number != 0)
+        self.last_number(path).map(|number| number != 0)
+    }
+
+    fn last_number(&self, path: Path) -> Option<u64> {
+        let mut last = None;
+        self.each_number(path, |number| last = Some(number));
+        last
     }
 
     /// A time.
@@ -304,13 +355,19 @@ impl<'a> Fact<'a> {
     }
 
     fn messages(&self, part: u32) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
-        self.parts.iter().filter(move |(number, _)| *number == part).map(|(_, bytes)| *bytes)
+        let parts = if self.present & bit(part) == 0 { &[] } else { self.parts.as_slice() };
+        parts.iter().filter(move |(number, _)| *number == part).map(|(_, bytes)| *bytes)
     }
+}
+
+/// One bit for each field that the fold looks into.
+fn bit(number: u32) -> u64 {
+    1_u64.checked_shl(number).unwrap_or(0)
 }
 
 /// Whether a field is a message that the fold may look into.
 fn holds_parts(number: u32) -> bool {
-    !matches!(number, 1..=5 | 11 | 13 | 16..=23)
+    !matches!(number, 1..=5 | 11 | 13 | 16..=23 | 64..)
 }
 
 fn bytes_fields(message: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {

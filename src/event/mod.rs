@@ -8,6 +8,7 @@ mod cursor;
 mod fact;
 mod filter;
 mod json;
+mod kind;
 mod recorded;
 mod schema;
 mod unknown;
@@ -27,6 +28,7 @@ pub use violation::Violation;
 pub(crate) use canonical::same_content;
 pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};
 pub(crate) use filter::Wanted;
+pub(crate) use kind::Kind;
 pub(crate) use schema::DESCRIPTORS;
 pub(crate) use unknown::unknown_fields;
 
@@ -168,6 +170,11 @@ impl Event {
     #[must_use]
     pub fn correlation_id(&self) -> &str {
         self.text(&self.envelope.correlation_id)
+    }
+
+    /// Whether the event is about an order.
+    pub(crate) fn is_about(&self, correlation_id: &str) -> bool {
+        self.body.get(self.envelope.correlation_id.clone()) == Some(correlation_id.as_bytes())
     }
 
     /// The name of the order, sharing the body's memory.

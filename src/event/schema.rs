@@ -344,7 +344,9 @@ fn text_rule(field_name: &str) -> TextRule {
     match field_name {
         "source" | "type" => TextRule::Id,
         name if name.ends_with("_id") || name.ends_with("_ids") => TextRule::Id,
-        name if name == "quantity" || name.ends_with("_quantity") => TextRule::Decimal,
+        name if matches!(name, "quantity" | "ratio") || name.ends_with("_quantity") => {
+            TextRule::Decimal
+        }
         _ => TextRule::Any,
     }
 }

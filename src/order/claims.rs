@@ -1,13 +1,15 @@
 //! What sources say the status is, compared with the facts at that time, and what they say of facts
 //! that others own. A claim moves nothing. Does not know what was counted.
 
+use std::collections::HashMap;
+
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::fulfillment::Range;
 use super::moves::counter_of;
 use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 use crate::proto::{Agreement, StatusDimension};
 
 /// One claim.
@@ -21,6 +23,8 @@ pub(crate) struct Claim<'a> {
     pub(crate) high: &'a str,
     pub(crate) code: &'a str,
     pub(crate) as_of_ns: i64,
+    /// The end of the interval that is meant.
+    until_ns: i64,
     pub(crate) agreement: Agreement,
     /// What the facts said at that time.
     pub(crate) facts: &'static str,
@@ -55,10 +59,10 @@ pub(crate) fn claims_of<'a>(
     mut range_at: impl FnMut(Dimension, i64) -> Range,
 ) -> Vec<Claim<'a>> {
     let mut claims: Vec<Claim<'a>> = Vec::new();
-    for (index, fact) in facts.counting().filter(|(_, fact)| fact.type_name() == "status.asserted")
-    {
+    for (index, fact) in facts.counting().filter(|(_, fact)| fact.kind == Kind::STATUS_ASSERTED) {
         let dimension = i32::try_from(fact.number(path::ASSERTED_DIMENSION)).ok();
         let dimension = dimension.and_then(|number| StatusDimension::try_from(number).ok());
+        let as_of = fact.time_ns(path::ASSERTED_AS_OF);
         claims.push(Claim {
             fact: index,
             dimension: dimension.and_then(Dimension::of),
@@ -66,32 +70,38 @@ pub(crate) fn claims_of<'a>(
             low: fact.text(path::ASSERTED_LOW),
             high: fact.text(path::ASSERTED_HIGH),
             code: fact.text(path::ASSERTED_CODE),
-            as_of_ns: fact.time_ns(path::ASSERTED_AS_OF).unwrap_or(fact.at_ns),
+            as_of_ns: as_of.unwrap_or(fact.at_ns),
+            until_ns: as_of.unwrap_or_else(|| facts.until_ns(index)),
             agreement: Agreement::NotComparable,
             facts: "",
             owner: None,
             quantities: Vec::new(),
         });
     }
+    // The newest of each source and dimension.
+    let key =
+        |claim: &Claim<'a>| (claim.dimension, facts.get(claim.fact).map_or("", |fact| fact.source));
+    let mut newest: HashMap<_, (i64, FactIndex)> = HashMap::new();
+    for claim in &claims {
+        let known = newest.entry(key(claim)).or_insert((i64::MIN, 0));
+        *known = (*known).max((claim.as_of_ns, claim.fact));
+    }
     for place in 0..claims.len() {
         let Some(claim) = claims.get(place) else { continue };
-        let key = |claim: &Claim<'_>| {
-            (claim.dimension, facts.get(claim.fact).map_or("", |fact| fact.source))
-        };
-        let newer = claims.iter().skip(place + 1);
-        let newer = newer.filter(|other| other.as_of_ns >= claim.as_of_ns);
-        let superseded = newer.clone().any(|other| key(other) == key(claim))
-            || claims
-                .iter()
-                .take(place)
-                .any(|other| key(other) == key(claim) && other.as_of_ns > claim.as_of_ns);
+        let superseded = newest.get(&key(claim)) != Some(&(claim.as_of_ns, claim.fact));
         let comparable =
             claim.dimension.and_then(|dimension| Some((dimension, said_of(dimension, claim)?)));
         let (agreement, word) = match comparable {
             _ if claim.dimension.is_some() && superseded => (Agreement::Superseded, ""),
             Some((dimension, said)) => {
-                let range = range_at(dimension, claim.as_of_ns);
-                (compare(dimension, said, range), dimension.text(range.word))
+                let mut compared = |at_ns| {
+                    let range = range_at(dimension, at_ns);
+                    (compare(dimension, said, range), dimension.text(range.word))
+                };
+                let end = compared(claim.until_ns);
+                let begin = (end.0 == Agreement::Contradicts && claim.as_of_ns < claim.until_ns)
+                    .then(|| compared(claim.as_of_ns));
+                begin.filter(|(agreement, _)| *agreement == Agreement::Agrees).unwrap_or(end)
             }
             None => (Agreement::NotComparable, ""),
         };
@@ -111,12 +121,13 @@ fn retold<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Claim<'a>> {
         let quantities = differences(copy, original);
         let claim = Claim {
             fact: index,
-            dimension: Some(Dimension::of_group(copy.kind?.group)),
+            dimension: Some(Dimension::of_group(copy.group()?)),
             value: "",
             low: "",
             high: "",
             code: "",
             as_of_ns: copy.at_ns,
+            until_ns: copy.at_ns,
             agreement: Agreement::Contradicts,
             facts: "",
             owner: Some(owner),
@@ -128,7 +139,7 @@ fn retold<'a>(facts: &Facts<'a>) -> impl Iterator<Item = Claim<'a>> {
 
 /// Lines of which a copy of a fact tells another quantity, where both name lines.
 fn differences<'a>(copy: &Fact<'a>, original: &Fact<'a>) -> Vec<Difference<'a>> {
-    let Some(counter) = counter_of(copy.type_name()) else { return Vec::new() };
+    let Some(counter) = counter_of(copy.kind) else { return Vec::new() };
     let mut told: Vec<(&str, &str, bool, Quantity)> = Vec::new();
     for (fact, is_copy) in [(copy, true), (original, false)] {
         for line in fact.lines() {

@@ -8,7 +8,7 @@ use super::lines::{Line, Lines};
 use super::moves::Reach;
 use super::stage::Stage;
 use super::words::{Dimension, Word};
-use crate::event::Fact;
+use crate::event::{Fact, Kind};
 
 /// The commercial side of an order and of its lines.
 #[derive(Debug)]
@@ -45,15 +45,14 @@ struct Said {
 
 impl Said {
     fn hear(&mut self, fact: &Fact<'_>) {
-        match fact.type_name() {
-            "order.requested" => self.requested = true,
-            "order.accepted" => (self.accepted, self.rejected) = (true, false),
-            "order.rejected" => self.rejected = true,
-            "order.closed" => self.closed = true,
-            "order.reopened" => (self.closed, self.rejected) = (false, false),
-            "status.asserted" | "event.corrected" => {}
-            // A type that nobody knows says nothing.
-            _ => self.entered |= fact.kind.is_some(),
+        match fact.kind {
+            Kind::ORDER_REQUESTED => self.requested = true,
+            Kind::ORDER_ACCEPTED => (self.accepted, self.rejected) = (true, false),
+            Kind::ORDER_REJECTED => self.rejected = true,
+            Kind::ORDER_CLOSED => self.closed = true,
+            Kind::ORDER_REOPENED => (self.closed, self.rejected) = (false, false),
+            Kind::STATUS_ASSERTED | Kind::EVENT_CORRECTED => {}
+            _ => self.entered = true,
         }
     }
 
@@ -70,17 +69,22 @@ fn word(text: &str) -> Word {
     Dimension::Commercial.word(text).unwrap_or(Word(0))
 }
 
-fn is_cancelled(line: &Line<'_>) -> bool {
-    !line.demand.is_positive() && line.sum(Counter::CANCELLED).is_positive()
+/// Whether something is still to be agreed, released or billed of a line: not where all of it
+/// became another line, or was given up, before it was released.
+fn is_wanted(line: &Line<'_>) -> bool {
+    let nothing = line.ordered.is_positive()
+        && !line.live().is_positive()
+        && !line.effective.get(Counter::RELEASED).is_positive();
+    !line.is_cancelled() && !nothing
 }
 
 fn is_invoiced(line: &Line<'_>) -> bool {
-    line.sum(Counter::INVOICED) >= line.effective.get(Counter::SHIPPED) && line.open.is_zero()
+    line.sum(Counter::INVOICED) >= line.gone() && line.open.is_zero()
 }
 
 fn range_of_line(line: &Line<'_>, base: Word) -> Range {
     let released = line.effective.get(Counter::RELEASED);
-    if is_cancelled(line) {
+    if line.is_cancelled() {
         Range::at(word("cancelled"))
     } else if line.sum(Counter::INVOICED).is_positive() {
         let invoiced = if is_invoiced(line) { "invoiced" } else { "partially_invoiced" };
@@ -96,8 +100,8 @@ fn range_of_line(line: &Line<'_>, base: Word) -> Range {
 
 fn range_of_order(lines: &Lines<'_>, ranges: &[Range], said: &Said) -> Range {
     let whole = |counter| lines.order_marks().any(|mark| mark.reach == Reach::Whole(counter));
-    let gone = lines.list.iter().filter(|line| is_cancelled(line)).count();
-    let wanted = || lines.list.iter().zip(ranges).filter(|(line, _)| !is_cancelled(line));
+    let gone = lines.list.iter().filter(|line| line.is_cancelled()).count();
+    let wanted = || lines.list.iter().zip(ranges).filter(|(line, _)| is_wanted(line));
     if said.rejected {
         return Range::at(word("rejected"));
     }

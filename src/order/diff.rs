@@ -10,15 +10,16 @@ use crate::proto::{Order, OrderDifference};
 
 /// Fields that name an element of a list, so that elements are compared with their like.
 const KEYS: [&str; 12] = [
+    // What a rule found has a line, and an exception a package; neither is their name.
+    "rule",
+    "exception_id",
     "line_id",
     "package_id",
     "shipment_id",
     "hold_id",
-    "exception_id",
     "rma",
     "request_id",
     "name",
-    "rule",
     "type",
     "source",
     "correlation_id",
@@ -108,7 +109,8 @@ fn name_of(element: &Json) -> String {
     let named = KEYS.iter().filter_map(|key| inner.get(*key)).map(text_of);
     let issued = ["issuer", "value", "target_event_id", "dimension"];
     let issued = issued.iter().filter_map(|key| inner.get(*key)).map(text_of);
-    let parts: Vec<String> = named.take(1).chain(issued).collect();
+    let line = inner.get("line_id").filter(|_| inner.get("rule").is_some()).map(text_of);
+    let parts: Vec<String> = named.take(1).chain(line).chain(issued).collect();
     parts.join(" ")
 }
 
@@ -125,7 +127,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::proto::OrderLine;
+    use crate::proto::{Anomaly, OrderLine};
 
     fn order(lines: impl Iterator<Item = (String, &'static str)>) -> Order {
         let line = |(line_id, sku): (String, &str)| OrderLine {
@@ -144,6 +146,23 @@ mod tests {
         let found = differences(&order(lines("A")), &order(lines("B")));
         assert_eq!(found.len(), 40_000);
         assert!(begin.elapsed() < Duration::from_secs(20), "{:?}", begin.elapsed());
+    }
+
+    #[test]
+    fn findings_are_compared_by_rule_and_line() {
+        let found = |rule: &str, explanation: &str| Anomaly {
+            rule: rule.into(),
+            line_id: "10".into(),
+            explanation: explanation.into(),
+            ..Anomaly::default()
+        };
+        let order = |anomalies| Order { anomalies, ..Order::default() };
+        let before = order(vec![found("R05", "x")]);
+        let after = order(vec![found("R04", "y"), found("R05", "z")]);
+        let fields: Vec<String> =
+            differences(&before, &after).into_iter().map(|one| one.field).collect();
+        assert!(fields.contains(&"anomalies[R05 10].explanation".to_owned()), "{fields:?}");
+        assert!(fields.contains(&"anomalies[R04 10].rule".to_owned()), "{fields:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::moves::Reach;
 use super::policy::Policy;
 use super::quantity::Quantity;
 use super::words::Dimension;
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 use crate::proto::Agreement;
 
 /// What each event of an order changed, by offset. An event that is not in it changed nothing.
@@ -48,9 +48,9 @@ impl Told<'_, '_> {
     }
 
     fn standings(&mut self) {
-        for (index, fact) in self.folded.facts.all.iter().enumerate() {
+        for index in 0..self.folded.facts.all.len() {
             let sentence = match self.folded.facts.standing(index) {
-                Standing::Counts if fact.kind.is_none() => {
+                Standing::Unknown => {
                     "a type that this ledger does not know: changes nothing".to_owned()
                 }
                 Standing::Counts => continue,
@@ -121,15 +121,15 @@ impl Told<'_, '_> {
     fn words(&mut self) {
         let folded = self.folded;
         for (index, fact) in folded.facts.counting() {
-            let sentence = match fact.type_name() {
-                "order.accepted" => "order accepted".to_owned(),
-                "order.rejected" => "order rejected".to_owned(),
-                "order.closed" => "order closed".to_owned(),
-                "order.reopened" => "order reopened".to_owned(),
-                "order.cancel_requested" => "cancellation requested".to_owned(),
-                "order.cancel_rejected" => "cancellation refused".to_owned(),
-                "event.corrected" => corrected(fact),
-                name => match name.strip_prefix("return.") {
+            let sentence = match fact.kind {
+                Kind::ORDER_ACCEPTED => "order accepted".to_owned(),
+                Kind::ORDER_REJECTED => "order rejected".to_owned(),
+                Kind::ORDER_CLOSED => "order closed".to_owned(),
+                Kind::ORDER_REOPENED => "order reopened".to_owned(),
+                Kind::ORDER_CANCEL_REQUESTED => "cancellation requested".to_owned(),
+                Kind::ORDER_CANCEL_REJECTED => "cancellation refused".to_owned(),
+                Kind::EVENT_CORRECTED => corrected(fact),
+                _ => match fact.type_name().strip_prefix("return.") {
                     Some(state) => format!("return {} {state}", fact.text(path::RMA)),
                     None => continue,
                 },
@@ -163,8 +163,8 @@ impl Told<'_, '_> {
                 self.tell(*index, format!("hold {} opened", hold.hold_id));
             }
             for index in &hold.released {
-                let at = folded.facts.at_ns(*index);
-                let placed = hold.placed.iter().any(|placed| folded.facts.at_ns(*placed) <= at);
+                let facts = &folded.facts;
+                let placed = hold.placed.iter().any(|placed| facts.may_follow(*index, *placed));
                 let sentence = if placed {
                     format!("hold {} closed", hold.hold_id)
                 } else {

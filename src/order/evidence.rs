@@ -12,6 +12,7 @@ use super::parcels::Carried;
 use super::postings::{LineIndex, Mark, Posting};
 use super::quantity::Quantity;
 use super::stage::Stage;
+use crate::event::Kind;
 
 /// That a fact moved a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,7 +98,7 @@ impl Evidence {
         }
         let mut found = walk.found;
         for (fact, one) in facts.counting() {
-            if is_word(one.type_name()) {
+            if is_word(one.kind) {
                 found.commercial.push(Moved { line: None, fact });
             }
         }
@@ -116,15 +117,15 @@ impl Evidence {
 }
 
 /// Whether facts of a type say where the order stands with the customer, in a word.
-pub(crate) fn is_word(type_name: &str) -> bool {
+pub(crate) fn is_word(kind: Kind) -> bool {
     matches!(
-        type_name,
-        "order.requested"
-            | "order.created"
-            | "order.accepted"
-            | "order.rejected"
-            | "order.closed"
-            | "order.reopened"
+        kind,
+        Kind::ORDER_REQUESTED
+            | Kind::ORDER_CREATED
+            | Kind::ORDER_ACCEPTED
+            | Kind::ORDER_REJECTED
+            | Kind::ORDER_CLOSED
+            | Kind::ORDER_REOPENED
     )
 }
 

@@ -1,7 +1,9 @@
 //! Exceptions: what sources raised, and what follows from facts and is over when the facts say so.
 //! Does not know holds.
 
-use super::contents::About;
+use std::collections::HashMap;
+
+use super::consequences::Consequences;
 use super::counter::Counter;
 use super::evidence::Evidence;
 use super::facts::{FactIndex, Facts};
@@ -9,7 +11,7 @@ use super::lines::Lines;
 use super::packages::Packages;
 use super::reason::{code_of, usual_severity};
 use super::severity::Severity;
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 
 /// Who raises what follows from facts and rules.
 pub(crate) const LEDGER: &str = "ledger";
@@ -27,8 +29,10 @@ pub(crate) struct Exception<'a> {
     pub(crate) line_ids: Vec<&'a str>,
     pub(crate) quantity: String,
     pub(crate) package_id: String,
-    /// The fact that raised it last.
+    /// The fact that raised it, since it was last over.
     pub(crate) raised: FactIndex,
+    /// The fact that raised it last, and says what it is.
+    pub(crate) latest: FactIndex,
     /// The fact that resolved it.
     pub(crate) resolved: Option<FactIndex>,
     pub(crate) open: bool,
@@ -43,14 +47,16 @@ pub(crate) fn exceptions_of<'a>(
     packages: &Packages<'a>,
 ) -> Vec<Exception<'a>> {
     let mut found = Vec::new();
-    let settling = Settling { lines, evidence, released: releases(facts) };
+    let mut raised = HashMap::new();
+    let settling = Settling { facts, lines, evidence, released: releases(facts) };
+    let consequences = Consequences::of(facts, lines, packages);
     for (index, fact) in facts.counting() {
-        match fact.type_name() {
-            "exception.raised" => raise(&mut found, index, fact),
-            "exception.updated" | "exception.resolved" => {}
-            "pick.shorted" => settling.shorted(&mut found, (index, fact)),
-            "line.backordered" => settling.backordered(&mut found, (index, fact)),
-            _ => follow(&mut found, (facts, lines, packages), (index, fact)),
+        match fact.kind {
+            Kind::EXCEPTION_RAISED => raise((&mut found, &mut raised), index, fact),
+            Kind::EXCEPTION_UPDATED | Kind::EXCEPTION_RESOLVED => {}
+            Kind::PICK_SHORTED => settling.shorted(&mut found, (index, fact)),
+            Kind::LINE_BACKORDERED => settling.backordered(&mut found, (index, fact)),
+            _ => found.extend(consequences.follow(index, fact)),
         }
     }
     answer(&mut found, facts);
@@ -73,30 +79,37 @@ fn severity_of(fact: &Fact<'_>, code: &str) -> Severity {
         .unwrap_or_else(|| usual_severity(code))
 }
 
-fn raise<'a>(found: &mut Vec<Exception<'a>>, index: FactIndex, fact: &Fact<'a>) {
+/// Exceptions that sources raised, by id and source, with their places.
+type Raised<'a> = HashMap<(String, &'a str), usize>;
+
+fn raise<'a>(
+    (found, raised): (&mut Vec<Exception<'a>>, &mut Raised<'a>),
+    index: FactIndex,
+    fact: &Fact<'a>,
+) {
     let exception_id = id_of(fact);
-    let known = found.iter_mut().find(|one| {
-        one.exception_id == exception_id
-            && one.source == fact.source
-            && one.cause == "exception.raised"
-    });
-    if let Some(known) = known {
-        known.raised = index;
-        known.facts.push(index);
-        return;
-    }
-    let mut exception = made_of(index, fact, super::reason::UNKNOWN);
+    let place = *raised.entry((exception_id.clone(), fact.source)).or_insert(found.len());
+    let known = found.get_mut(place);
+    let code = code_of(fact, known.as_ref().map_or(super::reason::UNKNOWN, |known| known.code));
+    let mut exception = made_of(index, fact, code);
     exception.exception_id = exception_id;
     let scope = fact.text(path::EXCEPTION_SCOPE);
     if !scope.is_empty() {
         exception.scope = scope;
     }
     fact.text(path::AFFECTED_QUANTITY).clone_into(&mut exception.quantity);
-    found.push(exception);
+    match known {
+        // Raised again: the last word says what it is, and the first one since when.
+        Some(known) => {
+            (known.latest, known.code, known.severity) = (index, code, exception.severity);
+            known.facts.push(index);
+        }
+        None => found.push(exception),
+    }
 }
 
 /// An exception that a fact raises, open.
-fn made_of<'a>(index: FactIndex, fact: &Fact<'a>, usual: &'a str) -> Exception<'a> {
+pub(super) fn made_of<'a>(index: FactIndex, fact: &Fact<'a>, usual: &'a str) -> Exception<'a> {
     let code = code_of(fact, usual);
     let line_ids: Vec<&str> = fact.lines().map(|line| line.line_id).collect();
     Exception {
@@ -110,55 +123,63 @@ fn made_of<'a>(index: FactIndex, fact: &Fact<'a>, usual: &'a str) -> Exception<'
         quantity: String::new(),
         package_id: String::new(),
         raised: index,
+        latest: index,
         resolved: None,
         open: true,
         facts: vec![index],
     }
 }
 
-/// Updates and resolutions that name an exception; one that is resolved at or after it was raised
-/// is over.
+/// Updates and resolutions that name an exception; one that may have been resolved at or after it
+/// was raised is over.
 fn answer(found: &mut [Exception<'_>], facts: &Facts<'_>) {
-    for (index, fact) in facts.counting() {
-        let resolves = match fact.type_name() {
-            "exception.resolved" => true,
-            "exception.updated" => false,
-            _ => continue,
-        };
-        let id = id_of(fact);
-        let own = found.iter().any(|one| one.exception_id == id && one.source == fact.source);
-        let named = found
-            .iter_mut()
-            .filter(|one| one.exception_id == id && (!own || one.source == fact.source));
-        for exception in named {
-            exception.facts.push(index);
-            if resolves && fact.at_ns >= facts.at_ns(exception.raised) {
-                (exception.open, exception.resolved) = (false, Some(index));
-            } else if let Some(severity) = Severity::of(fact.number(path::EXCEPTION_SEVERITY)) {
-                exception.severity = severity;
+    let answers =
+        |fact: &Fact<'_>| matches!(fact.kind, Kind::EXCEPTION_RESOLVED | Kind::EXCEPTION_UPDATED);
+    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
+    for (index, fact) in facts.counting().filter(|(_, fact)| answers(fact)) {
+        if places.is_empty() {
+            for (place, one) in found.iter().enumerate() {
+                places.entry(one.exception_id.clone()).or_default().push(place);
             }
+        }
+        let Some(named) = places.get(&id_of(fact)) else { continue };
+        let mut its = named.iter().filter_map(|place| found.get(*place));
+        let own = its.any(|one| one.source == fact.source);
+        for place in named {
+            let exception = found.get_mut(*place);
+            let Some(exception) = exception.filter(|one| !own || one.source == fact.source) else {
+                continue;
+            };
+            exception.answered((index, fact), facts);
         }
     }
 }
 
 /// The releases of backorders; a line that has none stands for all.
-fn releases<'a>(facts: &Facts<'a>) -> Vec<(FactIndex, Option<&'a str>)> {
-    let mut releases = Vec::new();
-    for (index, fact) in facts.counting().filter(|(_, one)| one.type_name() == "backorder.released")
-    {
+fn releases<'a>(facts: &Facts<'a>) -> HashMap<Option<&'a str>, Vec<FactIndex>> {
+    let mut releases: HashMap<_, Vec<FactIndex>> = HashMap::new();
+    let told = facts.counting().filter(|(_, one)| one.kind == Kind::BACKORDER_RELEASED);
+    for (index, fact) in told {
         if !fact.has_lines() {
-            releases.push((index, None));
+            releases.entry(None).or_default().push(index);
         }
-        releases.extend(fact.lines().map(|line| (index, Some(line.line_id))));
+        for line in fact.lines() {
+            releases.entry(Some(line.line_id)).or_default().push(index);
+        }
+    }
+    for of_line in releases.values_mut() {
+        of_line.sort_by_key(|index| facts.latest_ns(*index));
     }
     releases
 }
 
 /// By what a line that lacks something is settled.
 struct Settling<'s, 'a> {
+    facts: &'s Facts<'a>,
     lines: &'s Lines<'a>,
     evidence: &'s Evidence,
-    released: Vec<(FactIndex, Option<&'a str>)>,
+    /// By the ends of their intervals.
+    released: HashMap<Option<&'a str>, Vec<FactIndex>>,
 }
 
 impl<'a> Settling<'_, 'a> {
@@ -166,10 +187,7 @@ impl<'a> Settling<'_, 'a> {
         for said in fact.lines() {
             let Some(line) = self.lines.postings.find(said.line_id) else { continue };
             // A backorder that was released after the short takes its place.
-            let released = self.released.iter().find(|(later, line_id)| {
-                *later > index && line_id.is_none_or(|line_id| line_id == said.line_id)
-            });
-            let released = released.map(|(later, _)| *later);
+            let released = self.released_after(index, said.line_id);
             let settled = self.evidence.settled(line).map(|by| by.max(index));
             let mut exception = made_of(index, fact, "INV.SHORT");
             exception.exception_id = format!("pick.shorted/{}/{}", said.line_id, fact.event_id);
@@ -208,6 +226,17 @@ impl<'a> Settling<'_, 'a> {
         }
     }
 
+    /// The first release of a backorder of a line that may have come after a fact.
+    fn released_after(&self, index: FactIndex, line_id: &'a str) -> Option<FactIndex> {
+        let of = |line_id: Option<&'a str>| {
+            let releases = self.released.get(&line_id)?;
+            let at = self.facts.earliest_ns(index);
+            let place = releases.partition_point(|one| self.facts.latest_ns(*one) < at);
+            releases.get(place).copied()
+        };
+        of(Some(line_id)).into_iter().chain(of(None)).min()
+    }
+
     /// Whether nothing of a line lacks any more: it was picked, cancelled, replaced or given up.
     fn is_settled(&self, line: usize) -> bool {
         let line = self.lines.list.get(line);
@@ -215,128 +244,21 @@ impl<'a> Settling<'_, 'a> {
     }
 }
 
-/// What a fact of one type raises, and which later facts end it.
-struct Consequence {
-    code: &'static str,
-    severity: Option<Severity>,
-    ended_by: &'static [&'static str],
-    of_package: bool,
-}
-
-fn consequence(fact: &Fact<'_>) -> Option<Consequence> {
-    let of =
-        |code, ended_by, of_package| Consequence { code, severity: None, ended_by, of_package };
-    Some(match fact.type_name() {
-        "warehouse.rejected" => of(
-            "WHS.REJECTED",
-            &["order.released", "warehouse.acknowledged", "order.cancelled", "order.closed"],
-            false,
-        ),
-        "shipment.reversed" => Consequence {
-            severity: Some(Severity::Warning),
-            ..of(super::reason::UNKNOWN, &["shipment.confirmed", "order.cancelled"], false)
-        },
-        "delivery.attempt_failed" => Consequence {
-            severity: Some(Severity::Warning),
-            ..of(
-                "CAR.ATTEMPT_FAILED",
-                &["shipment.delivered", "delivery.received", "shipment.returned_to_sender"],
-                true,
-            )
-        },
-        "shipment.returning" => {
-            of("CAR.RETURNING", &["shipment.returned_to_sender", "shipment.delivered"], true)
-        }
-        "shipment.lost" => {
-            Consequence { severity: Some(Severity::Loss), ..of("CAR.LOST", SCANS, true) }
-        }
-        "shipment.damaged" => {
-            of("CAR.DAMAGED", &["shipment.delivered", "shipment.returned_to_sender"], true)
-        }
-        "customs.held" => of("CAR.CUSTOMS", CLEARANCES, true),
-        "payment.declined" => {
-            of("FIN.PAYMENT", &["payment.approved", "payment.settled", "order.cancelled"], false)
-        }
-        "interface.failed" if fact.flag(path::DEAD_LETTER) == Some(true) => {
-            of("INT.TIMEOUT", &["interface.sent", "interface.acknowledged"], false)
-        }
-        _ => return None,
-    })
-}
-
-/// Scans that show where a package is.
-const SCANS: &[&str] = &[
-    "carrier.picked_up",
-    "transit.scanned",
-    "out_for_delivery",
-    "pickup.available",
-    "shipment.delivered",
-    "shipment.returning",
-    "shipment.returned_to_sender",
-];
-
-/// Customs are through, or the package moves on.
-const CLEARANCES: &[&str] = &[
-    "customs.cleared",
-    "transit.scanned",
-    "out_for_delivery",
-    "pickup.available",
-    "shipment.delivered",
-];
-
-fn follow<'a>(
-    found: &mut Vec<Exception<'a>>,
-    (facts, lines, packages): (&Facts<'a>, &Lines<'a>, &Packages<'a>),
-    (index, fact): (FactIndex, &Fact<'a>),
-) {
-    let Some(consequence) = consequence(fact) else { return };
-    let mut exception = made_of(index, fact, consequence.code);
-    if let Some(severity) = consequence.severity {
-        exception.severity = severity;
-    }
-    let package = match packages.by_fact.get(index) {
-        Some(About::One(place)) => packages.list.get(*place),
-        Some(About::Several) => packages.list.iter().find(|one| one.facts.contains(&index)),
-        Some(About::None) | None => None,
-    };
-    if consequence.of_package {
-        exception.scope = "package";
-        exception.package_id =
-            package.map(super::packages::Package::package_id).unwrap_or_default();
-    }
-    let is_shipment = fact.has(path::SHIPMENT_ID) && !fact.text(path::SHIPMENT_ID).is_empty();
-    if is_shipment && exception.line_ids.is_empty() && exception.scope == "order" {
-        exception.scope = "shipment";
-    }
-    let request = fact.text(path::MESSAGE_ID);
-    let ends = |(later, other): &(FactIndex, &Fact<'a>)| {
-        let of_package =
-            !consequence.of_package || package.is_none_or(|package| package.facts.contains(later));
-        consequence.ended_by.contains(&other.type_name())
-            && of_package
-            && (request.is_empty() || other.text(path::MESSAGE_ID) == request)
-    };
-    let ended = facts.later(index).find(ends).map(|(later, _)| later);
-    // What was taken back need not be shipped again where nothing is wanted any more.
-    let unwanted = fact.type_name() == "shipment.reversed"
-        && !lines.list.is_empty()
-        && lines.list.iter().all(|line| !line.open.is_positive());
-    let given_up = || {
-        let postings = lines.postings.list.iter().rev();
-        let mut given_up = postings.filter(|posting| GIVING_UP.contains(&posting.counter));
-        given_up.next().map_or(index, |posting| posting.fact.max(index))
-    };
-    if ended.is_some() || unwanted {
-        exception.resolve(ended.or_else(|| Some(given_up())));
-    }
-    found.push(exception);
-}
-
-/// Counters by which goods are not wanted any more.
-const GIVING_UP: [Counter; 4] =
-    [Counter::CANCELLED, Counter::SHORT_CLOSED, Counter::SUBSTITUTED_OUT, Counter::SPLIT_OUT];
-
 impl Exception<'_> {
+    fn answered(&mut self, (index, fact): (FactIndex, &Fact<'_>), facts: &Facts<'_>) {
+        let resolves = fact.kind == Kind::EXCEPTION_RESOLVED;
+        if resolves && facts.may_follow(index, self.latest) {
+            (self.open, self.resolved) = (false, Some(index));
+        } else if resolves {
+            // It was raised again afterwards, and since then it is open.
+            let again = self.facts.iter().find(|one| **one > index);
+            self.raised = again.copied().unwrap_or(self.latest);
+        } else if let Some(severity) = Severity::of(fact.number(path::EXCEPTION_SEVERITY)) {
+            self.severity = severity;
+        }
+        self.facts.push(index);
+    }
+
     pub(super) fn resolve(&mut self, by: Option<FactIndex>) {
         (self.open, self.resolved) = (false, by);
         self.facts.extend(by.filter(|by| !self.facts.contains(by)));

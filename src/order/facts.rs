@@ -1,15 +1,14 @@
 //! The set of facts that a state is made of: all events in an order that no arrival can change, and
 //! which of them count. Does not know what a fact does.
 
-use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::authority::authority;
+use super::moment::{self, Doubt, Times, UNKNOWN, until_ns};
 use super::policy::Policy;
-use crate::event::{Fact, RecordedEvent, path, same_content};
+use crate::event::{Fact, Kind, RecordedEvent, path, same_content};
 use crate::num::u64_from;
 use crate::proto::{self, CorrectionKind};
-use crate::time::NANOS_PER_SECOND;
 
 /// Place of a fact in [`Facts::all`].
 pub(crate) type FactIndex = usize;
@@ -20,23 +19,14 @@ pub(crate) enum Standing {
     Counts,
     /// A test message of its source.
     Test,
+    /// A type that this version does not know: no fact.
+    Unknown,
     /// Declared wrong by a correction.
     Corrected(FactIndex),
     /// Another source, which owns this kind of fact, tells the same fact.
     ToldBy(FactIndex),
     /// The same event stands in a linked history too.
     Repeated(FactIndex),
-}
-
-/// Why the time of a fact is not plausible.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doubt {
-    /// It is earlier than anything can have been.
-    Early { earliest_ns: i64 },
-    /// It is earlier than the order.
-    BeforeOrder { created_ns: i64 },
-    /// It is later than the time at which it was recorded.
-    Future { recorded_ns: i64 },
 }
 
 /// All facts by the time they occurred.
@@ -47,38 +37,31 @@ pub(crate) struct Facts<'a> {
     /// What is wrong with the time of each.
     doubts: Vec<Option<Doubt>>,
     pub(crate) corrections: Vec<proto::Correction>,
-    /// Pairs of events with one identity and different content.
-    pub(crate) conflicts: Vec<(FactIndex, FactIndex)>,
 }
 
 impl<'a> Facts<'a> {
     pub(crate) fn of(events: &'a [RecordedEvent], policy: &Policy) -> Self {
         let mut all: Vec<Fact<'a>> = events.iter().map(Fact::of).collect();
-        all.sort_by(canonical);
-        let standings = all.iter().map(|fact| match fact.number(path::TEST) {
-            0 => Standing::Counts,
-            _ => Standing::Test,
+        let times = Times::of(policy);
+        all.sort_by(|one, other| moment::compare(one, other, times));
+        let standings = all.iter().map(|fact| match fact.kind {
+            _ if fact.number(path::TEST) != 0 => Standing::Test,
+            Kind::UNKNOWN => Standing::Unknown,
+            _ => Standing::Counts,
         });
         let standings = standings.collect();
         let doubts = vec![None; all.len()];
-        let mut facts =
-            Self { all, standings, doubts, corrections: Vec::new(), conflicts: Vec::new() };
+        let mut facts = Self { all, standings, doubts, corrections: Vec::new() };
         facts.leave_out_repetitions();
         facts.correct();
         facts.leave_out_retellings();
-        facts.judge_times(policy);
+        facts.judge_times(times);
         facts
     }
 
     /// The facts that count, earliest first.
     pub(crate) fn counting(&self) -> impl DoubleEndedIterator<Item = (FactIndex, &Fact<'a>)> {
         let facts = self.all.iter().enumerate().zip(&self.standings);
-        facts.filter(|(_, standing)| **standing == Standing::Counts).map(|(fact, _)| fact)
-    }
-
-    /// The facts that count and come after one, earliest first.
-    pub(crate) fn later(&self, than: FactIndex) -> impl Iterator<Item = (FactIndex, &Fact<'a>)> {
-        let facts = self.all.iter().enumerate().zip(&self.standings).skip(than + 1);
         facts.filter(|(_, standing)| **standing == Standing::Counts).map(|(fact, _)| fact)
     }
 
@@ -123,21 +106,45 @@ impl<'a> Facts<'a> {
     pub(crate) fn retold(&self) -> impl Iterator<Item = (FactIndex, FactIndex)> {
         self.standings.iter().enumerate().filter_map(|(index, standing)| match standing {
             Standing::ToldBy(owner) => Some((index, *owner)),
-            Standing::Counts | Standing::Test | Standing::Corrected(_) | Standing::Repeated(_) => {
-                None
-            }
+            Standing::Counts
+            | Standing::Test
+            | Standing::Unknown
+            | Standing::Corrected(_)
+            | Standing::Repeated(_) => None,
         })
     }
 
     /// The end of the interval in which a fact may have occurred.
     pub(crate) fn until_ns(&self, index: FactIndex) -> i64 {
-        let until = |fact: &Fact<'_>| fact.at_ns.saturating_add(precision_ns(fact.precision));
-        self.get(index).map_or(0, until)
+        self.get(index).map_or(0, until_ns)
     }
 
-    /// Whether a fact occurred before another one for certain, as exact as its time is.
+    /// The latest moment at which a fact may have occurred; a time that is not believed, or whose
+    /// precision nobody knows, says nothing.
+    pub(crate) fn latest_ns(&self, index: FactIndex) -> i64 {
+        if self.is_told(index) { self.until_ns(index) } else { i64::MAX }
+    }
+
+    /// The earliest moment at which a fact may have occurred.
+    pub(crate) fn earliest_ns(&self, index: FactIndex) -> i64 {
+        if self.is_told(index) { self.at_ns(index) } else { i64::MIN }
+    }
+
+    /// Whether anything follows from the time of a fact.
+    fn is_told(&self, index: FactIndex) -> bool {
+        let exact = self.get(index).is_some_and(|fact| fact.precision != UNKNOWN);
+        exact && self.is_plausible(index)
+    }
+
+    /// Whether a fact occurred before another one for certain, as exact as both times are.
     pub(crate) fn is_before(&self, one: FactIndex, other: FactIndex) -> bool {
-        self.at_ns(one) < self.at_ns(other) && self.until_ns(one) <= self.at_ns(other)
+        self.latest_ns(one) <= self.earliest_ns(other) && self.at_ns(one) < self.at_ns(other)
+    }
+
+    /// Whether a fact may have occurred at or after another one: the question for all that ends or
+    /// takes back what the other one began.
+    pub(crate) fn may_follow(&self, one: FactIndex, other: FactIndex) -> bool {
+        self.latest_ns(one) >= self.earliest_ns(other)
     }
 
     fn set(&mut self, index: FactIndex, standing: Standing) {
@@ -146,55 +153,60 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// Linked histories may hold the same event: it counts once, and where both differ in content
-    /// the one of the earliest time does.
+    /// Linked histories may hold the same event, which counts once. One message may concern several
+    /// orders under one id: what it tells each of them counts.
     fn leave_out_repetitions(&mut self) {
         let mut histories = self.all.iter().map(|fact| fact.recorded.event.correlation_id());
         let Some(first) = histories.next() else { return };
         if histories.all(|history| history == first) {
             return;
         }
-        let mut seen: HashMap<(&str, &str), FactIndex> = HashMap::new();
+        let mut seen: HashMap<(&str, &str), Vec<FactIndex>> = HashMap::new();
         let mut repeated = Vec::new();
         for (index, fact) in self.all.iter().enumerate() {
-            let before = *seen.entry((fact.source, fact.event_id)).or_insert(index);
-            if before != index {
-                repeated.push((before, index));
+            let before = seen.entry((fact.source, fact.event_id)).or_default();
+            let mut same = before.iter().filter_map(|one| Some((*one, self.get(*one)?)));
+            match same.find(|(_, one)| same_but_for_order(one, fact)) {
+                Some((one, _)) => repeated.push((one, index)),
+                None => before.push(index),
             }
         }
         for (before, index) in repeated {
             self.set(index, Standing::Repeated(before));
-            if let (Some(one), Some(other)) = (self.get(before), self.get(index))
-                && !same_but_for_order(one, other)
-            {
-                self.conflicts.push((before, index));
-            }
         }
     }
 
     /// From the latest to the earliest: a correction holds unless a later one that holds takes it
     /// back.
     fn correct(&mut self) {
-        let is_correction = |fact: &Fact<'_>| fact.type_name() == "event.corrected";
+        let is_correction = |fact: &Fact<'_>| fact.kind == Kind::EVENT_CORRECTED;
         if !self.all.iter().any(is_correction) {
             return;
         }
-        let by_identity: HashMap<(&str, &str), FactIndex> = self
-            .all
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| !matches!(self.standing(*index), Standing::Repeated(_)))
-            .map(|(index, fact)| ((fact.source, fact.event_id), index))
+        let told = || {
+            let all = self.all.iter().enumerate();
+            all.filter(|(index, _)| !matches!(self.standing(*index), Standing::Repeated(_)))
+        };
+        let any: HashMap<(&str, &str), FactIndex> =
+            told().map(|(index, fact)| ((fact.source, fact.event_id), index)).collect();
+        // The order's own event is meant rather than that of another one.
+        let own: HashMap<(&str, &str, &str), FactIndex> = told()
+            .map(|(index, fact)| {
+                ((fact.recorded.event.correlation_id(), fact.source, fact.event_id), index)
+            })
             .collect();
         for index in (0..self.all.len()).rev() {
             let Some(fact) = self.get(index).filter(|fact| is_correction(fact)) else { continue };
             let source = fact.text(path::CORRECTED_SOURCE);
             let source = if source.is_empty() { fact.source } else { source };
             let event_id = fact.text(path::CORRECTED_EVENT_ID);
-            let target = by_identity.get(&(source, event_id)).copied();
+            let order = fact.recorded.event.correlation_id();
+            let target =
+                own.get(&(order, source, event_id)).or_else(|| any.get(&(source, event_id)));
+            let target = target.copied();
             let holds = self.standing(index) == Standing::Counts;
             let kind = match fact.number(path::CORRECTION_KIND) {
-                1 => CorrectionKind::DidNotOccur,
+                DID_NOT_OCCUR => CorrectionKind::DidNotOccur,
                 _ => CorrectionKind::IncorrectData,
             };
             self.corrections.push(proto::Correction {
@@ -215,104 +227,84 @@ impl<'a> Facts<'a> {
         self.corrections.reverse();
     }
 
-    /// Two sources may tell one fact: the one that owns this kind of fact is counted.
+    /// Two sources may tell one fact: the one that owns this kind of fact is counted, and says also
+    /// that it did not occur. Sources of equal standing tell facts of their own.
     fn leave_out_retellings(&mut self) {
-        let mut owners: HashMap<(&str, &str), FactIndex> = HashMap::new();
-        for (index, fact) in self.counting() {
-            let Some(name) = told_as(fact) else { continue };
-            let rank = |fact: &Fact<'_>| authority(fact.source, fact.kind.map(|kind| kind.group));
-            let owner = owners.entry(name).or_insert(index);
-            if self.get(*owner).is_some_and(|before| rank(fact) < rank(before)) {
-                *owner = index;
+        let rank = |fact: &Fact<'_>| authority(fact.source, fact.group());
+        let denied = self.denied();
+        let mut owners: HashMap<(Kind, &str), FactIndex> = HashMap::new();
+        for (index, fact) in self.all.iter().enumerate() {
+            if self.standing(index) != Standing::Counts && !denied.contains(&index) {
+                continue;
+            }
+            for name in told_as(fact).into_iter().flatten() {
+                let owner = owners.entry((fact.kind, name)).or_insert(index);
+                let known = self.get(*owner).map(rank);
+                let again = known == Some(rank(fact)) && denied.contains(owner);
+                if again || known.is_some_and(|known| rank(fact) < known) {
+                    *owner = index;
+                }
             }
         }
         if owners.is_empty() {
             return;
         }
-        let retold: Vec<(FactIndex, FactIndex)> = self
-            .counting()
-            .filter_map(|(index, fact)| {
-                let owner = *owners.get(&told_as(fact)?)?;
-                (self.get(owner)?.source != fact.source).then_some((index, owner))
-            })
-            .collect();
+        let owner_of = |fact: &Fact<'a>| {
+            let names = told_as(fact).into_iter().flatten();
+            let mut owners = names.filter_map(|name| owners.get(&(fact.kind, name)).copied());
+            owners.find(|owner| self.get(*owner).is_some_and(|one| rank(one) < rank(fact)))
+        };
+        let retold: Vec<(FactIndex, FactIndex)> =
+            self.counting().filter_map(|(index, fact)| Some((index, owner_of(fact)?))).collect();
         for (index, owner) in retold {
             self.set(index, Standing::ToldBy(owner));
         }
     }
 
-    fn judge_times(&mut self, policy: &Policy) {
-        let earliest = policy.earliest_plausible_seconds.saturating_mul(NANOS_PER_SECOND);
-        let skew = i64::from(policy.clock_skew_seconds).saturating_mul(NANOS_PER_SECOND);
+    /// Facts of which a correction that holds says that they did not occur.
+    fn denied(&self) -> HashSet<FactIndex> {
+        let corrected = self.standings.iter().enumerate();
+        let denied = corrected.filter_map(|(index, standing)| match standing {
+            Standing::Corrected(by) => {
+                let kind = self.get(*by)?.number(path::CORRECTION_KIND);
+                (kind == DID_NOT_OCCUR).then_some(index)
+            }
+            Standing::Counts
+            | Standing::Test
+            | Standing::Unknown
+            | Standing::ToldBy(_)
+            | Standing::Repeated(_) => None,
+        });
+        denied.collect()
+    }
+
+    fn judge_times(&mut self, times: Times) {
         let created = self
             .counting()
-            .find(|(_, fact)| fact.type_name() == "order.created" && fact.at_ns >= earliest);
-        let created = created.map(|(_, fact)| fact.at_ns);
+            .find(|(_, fact)| fact.kind == Kind::ORDER_CREATED && times.doubt(fact).is_none());
+        let created_ns = created.map(|(_, fact)| fact.at_ns);
         let judged = self.all.iter().map(|fact| {
-            let recorded_ns = crate::time::signed(fact.recorded.recorded_at_ns);
-            let until = fact.at_ns.saturating_add(precision_ns(fact.precision));
-            let created_ns = created.filter(|created| until.saturating_add(skew) < *created);
-            match created_ns {
-                _ if fact.at_ns > recorded_ns.saturating_add(skew) => {
-                    Some(Doubt::Future { recorded_ns })
-                }
-                _ if fact.at_ns < earliest => Some(Doubt::Early { earliest_ns: earliest }),
-                Some(created_ns) if fact.type_name() != "order.requested" => {
-                    Some(Doubt::BeforeOrder { created_ns })
-                }
-                _ => None,
-            }
+            let before = || {
+                let created_ns = created_ns.filter(|_| fact.kind != Kind::ORDER_REQUESTED)?;
+                times.is_before(fact, created_ns).then_some(Doubt::BeforeOrder { created_ns })
+            };
+            times.doubt(fact).or_else(before)
         });
         self.doubts = judged.collect();
     }
 }
 
-/// Under which name sources tell one fact: its type, and the fact's id; a confirmed shipment has
-/// the shipment's.
-fn told_as<'a>(fact: &Fact<'a>) -> Option<(&'a str, &'a str)> {
-    let name = match (fact.fact_id, fact.type_name()) {
-        ("", "shipment.confirmed") => fact.text(path::SHIPMENT_ID),
-        (fact_id, _) => fact_id,
+/// Number of the kind of a correction.
+const DID_NOT_OCCUR: u64 = 1;
+
+/// Under which names sources tell one fact: the fact's id, and the shipment's of what happened to
+/// one.
+fn told_as<'a>(fact: &Fact<'a>) -> [Option<&'a str>; 2] {
+    let shipment = match fact.kind {
+        Kind::SHIPMENT_CONFIRMED | Kind::SHIPMENT_REVERSED => fact.text(path::SHIPMENT_ID),
+        _ => "",
     };
-    (!name.is_empty() && fact.kind.is_some()).then_some((fact.type_name(), name))
-}
-
-/// Width of the interval that an instant of this precision stands for.
-pub(crate) fn precision_ns(precision: u64) -> i64 {
-    let seconds = match precision {
-        2 => 1,
-        3 => 60,
-        4 => 3_600,
-        5 => 86_400,
-        _ => 0,
-    };
-    seconds * NANOS_PER_SECOND
-}
-
-/// The order of facts: by time, then by what the producers said and nothing that the ledger added,
-/// so that any arrival gives the same.
-fn canonical(one: &Fact<'_>, other: &Fact<'_>) -> Ordering {
-    one.at_ns
-        .cmp(&other.at_ns)
-        .then_with(|| one.source.cmp(other.source))
-        .then_with(|| by_sequence(one.sequence, other.sequence))
-        .then_with(|| one.event_id.cmp(other.event_id))
-        .then_with(|| {
-            let history = |fact: &Fact<'_>| fact.recorded.event.correlation_id().to_owned();
-            history(one).cmp(&history(other))
-        })
-}
-
-/// Compares texts as people count: digits by their value.
-pub(crate) fn by_sequence(one: &str, other: &str) -> Ordering {
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits(one) && digits(other) {
-        let (short, long) = (one.trim_start_matches('0'), other.trim_start_matches('0'));
-        let by_value = short.len().cmp(&long.len()).then_with(|| short.cmp(long));
-        return by_value.then_with(|| one.cmp(other));
-    }
-    // Numbers before words.
-    digits(other).cmp(&digits(one)).then_with(|| one.cmp(other))
+    [shipment, fact.fact_id].map(|name| (!name.is_empty()).then_some(name))
 }
 
 fn same_but_for_order(one: &Fact<'_>, other: &Fact<'_>) -> bool {

@@ -73,8 +73,10 @@ fn spread(line: &Line<'_>, lift: Option<Stage>) -> Spread {
     let wanted = line.live();
     let shipped = line.effective.get(Counter::SHIPPED);
     if !wanted.is_positive() {
-        let closed = line.sum(Counter::SHORT_CLOSED).is_positive();
-        let gone = line.ordered.is_positive() || line.posted.get(Counter::CANCELLED);
+        let closed = line.closed.is_positive();
+        let gone = line.ordered.is_positive()
+            || line.posted.get(Counter::CANCELLED)
+            || line.is_cancelled();
         return if shipped.is_positive() {
             Spread::Units { low: Stage::SHIPPED, high: Stage::SHIPPED }
         } else if closed {
@@ -162,7 +164,7 @@ fn range_of_line(line: &Line<'_>, spread: Spread) -> Range {
         Spread::Nothing => Range::at(Stage::UNRELEASED.word()),
         Spread::Units { low, high } => {
             let range = between(low, high);
-            let short = line.sum(Counter::SHORT_CLOSED).is_positive();
+            let short = line.closed.is_positive();
             if low == Stage::SHIPPED && short {
                 Range { word: named("short_closed").word, ..range }
             } else {
@@ -180,7 +182,7 @@ fn range_of_order(lines: &Lines<'_>, spreads: &[Spread]) -> Range {
     let all = units
         .reduce(|(low, high), (other_low, other_high)| (low.min(other_low), high.max(other_high)));
     let short = spreads.contains(&Spread::ShortClosed)
-        || lines.list.iter().any(|line| line.sum(Counter::SHORT_CLOSED).is_positive());
+        || lines.list.iter().any(|line| line.closed.is_positive());
     if let Some((low, high)) = all {
         let range = between(low, high);
         return if low == Stage::SHIPPED && short {

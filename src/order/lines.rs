@@ -27,6 +27,10 @@ pub(crate) struct Line<'a> {
     pub(crate) ordered: Quantity,
     pub(crate) demand: Quantity,
     pub(crate) open: Quantity,
+    /// What was closed short and did not ship after all.
+    pub(crate) closed: Quantity,
+    /// An event has lowered what was ordered.
+    pub(crate) lowered: bool,
 }
 
 /// All lines of an order.
@@ -170,6 +174,8 @@ impl<'a> Line<'a> {
             ordered: Quantity::ZERO,
             demand: Quantity::ZERO,
             open: Quantity::ZERO,
+            closed: Quantity::ZERO,
+            lowered: false,
         }
     }
 }
@@ -185,6 +191,7 @@ impl Line<'_> {
         if let Some(sum) = self.sums.slot(posting.counter) {
             *sum += posting.quantity;
         }
+        self.lowered |= posting.counter == Counter::ORDERED && posting.quantity < Quantity::ZERO;
         if let Some(posted) = self.posted.slot(posting.counter) {
             *posted = true;
         }
@@ -219,6 +226,7 @@ impl Line<'_> {
                 .max(sum(Counter::CANCELLED))
         };
         self.demand = (self.ordered - sum(Counter::CANCELLED) - gone).or_zero();
+        self.closed = short_closed.min((self.demand - shipped).or_zero());
         self.open = (self.demand - shipped - short_closed).or_zero();
     }
 
@@ -233,7 +241,19 @@ impl Line<'_> {
 
     /// What is to be shipped or was: the demand without what was closed short.
     pub(crate) fn live(&self) -> Quantity {
-        (self.demand - self.sum(Counter::SHORT_CLOSED).or_zero()).or_zero()
+        (self.demand - self.closed).or_zero()
+    }
+
+    /// Whether all that was ordered of it was cancelled, or taken off the order.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        let off = self.lowered && !self.ordered.is_positive();
+        !self.demand.is_positive() && (off || self.sum(Counter::CANCELLED).is_positive())
+    }
+
+    /// What has left for certain: what later stages prove goes no further than what is wanted.
+    pub(crate) fn gone(&self) -> Quantity {
+        let told = self.sum(Counter::SHIPPED).max(self.live());
+        self.effective.get(Counter::SHIPPED).min(told)
     }
 
     /// What later stages prove beyond what was told. Goods need not be staged or loaded to be

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::facts::Facts;
 use super::policy::Policy;
-use crate::event::{Event, Fact, RecordedEvent, path};
+use crate::event::{Event, Fact, Kind, RecordedEvent, path};
 use crate::proto::{OrderRelationKind as Relation, RelatedOrder};
 
 /// Histories of events that name no known order stand under this, then the source and its number.
@@ -56,7 +56,7 @@ pub(crate) fn links(own: &[RecordedEvent]) -> Vec<Link> {
     let mut known: HashSet<(String, Relation)> = HashSet::new();
     for (_, fact) in facts.counting() {
         let named = named_by(fact, order);
-        if fact.type_name() == "ref.unlinked" {
+        if fact.kind == Kind::REF_UNLINKED {
             let named: HashSet<String> = named.into_iter().map(|(target, _)| target).collect();
             links.retain(|link| !named.contains(&link.target));
             known.retain(|(target, _)| !named.contains(target));
@@ -109,8 +109,8 @@ fn inverse(relation: Relation) -> Relation {
 /// The orders that a fact names, and how.
 fn named_by(fact: &Fact<'_>, own: &str) -> Vec<(String, Relation)> {
     let mut named = Vec::new();
-    match fact.type_name() {
-        "ref.linked" | "ref.unlinked" => {
+    match fact.kind {
+        Kind::REF_LINKED | Kind::REF_UNLINKED => {
             for reference in fact.references() {
                 let target = if reference.value.starts_with(UNRESOLVED_PREFIX) {
                     reference.value.to_owned()
@@ -120,11 +120,11 @@ fn named_by(fact: &Fact<'_>, own: &str) -> Vec<(String, Relation)> {
                 named.push((target, Relation::LinkedHistory));
             }
         }
-        "order.split" => {
+        Kind::ORDER_SPLIT => {
             let parts = fact.texts(path::RELATED_ORDERS).map(str::to_owned);
             named.extend(parts.map(|part| (part, Relation::SplitInto)));
         }
-        "order.merged" => {
+        Kind::ORDER_MERGED => {
             let surviving = fact.text(path::SURVIVING_ORDER);
             let merged = fact.texts(path::RELATED_ORDERS).filter(|order| *order != own);
             if surviving == own || surviving.is_empty() {

@@ -1,11 +1,13 @@
 //! Milestones: when each was first reached, when the whole quantity had, and which are implied.
 //! Does not know when they were due.
 
+use std::sync::LazyLock;
+
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::lines::{Line, Lines};
 use super::quantity::Quantity;
-use crate::event::EVENT_TYPES;
+use crate::event::{EVENT_TYPES, EventType};
 use crate::proto::{Milestone, MilestoneTime, TimePrecision};
 use crate::time::{signed, timestamp};
 
@@ -20,11 +22,18 @@ const COUNTED: [(&str, Counter); 7] = [
     ("invoice.posted", Counter::INVOICED),
 ];
 
+/// The types that are milestones, each with the counter that completes it.
+static MILESTONES: LazyLock<Vec<(&EventType, Option<Counter>)>> = LazyLock::new(|| {
+    let counted = |name| COUNTED.iter().find(|(its, _)| *its == name).map(|(_, counter)| *counter);
+    let milestones = EVENT_TYPES.iter().filter(|kind| kind.milestone);
+    milestones.map(|kind| (kind, counted(kind.name))).collect()
+});
+
 /// The milestones of an order, in the order of the catalogue.
 pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milestone> {
     let mut first: Vec<(u16, FactIndex)> = Vec::new();
     for (index, fact) in facts.counting() {
-        let Some(kind) = fact.kind.filter(|kind| kind.milestone) else { continue };
+        let Some(kind) = fact.row.filter(|kind| kind.milestone) else { continue };
         match first.iter_mut().find(|(id, _)| *id == kind.id) {
             None => first.push((kind.id, index)),
             // Any time that is plausible is better than one that is not.
@@ -35,16 +44,13 @@ pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milesto
         }
     }
     let mut found = Vec::with_capacity(first.len());
-    for kind in EVENT_TYPES.iter().filter(|kind| kind.milestone) {
-        let counter =
-            COUNTED.iter().find(|(name, _)| *name == kind.name).map(|(_, counter)| counter);
+    for (kind, counter) in MILESTONES.iter() {
         let reached = first.iter().find(|(id, _)| *id == kind.id).map(|(_, index)| *index);
-        let implied =
-            |counter: &Counter| lines.list.iter().any(|line| line.implied(*counter).is_positive());
+        let implied = |counter| lines.list.iter().any(|line| line.implied(counter).is_positive());
         if reached.is_none() && !counter.is_some_and(implied) {
             continue;
         }
-        let completed = counter.and_then(|counter| completed_by(lines, *counter));
+        let completed = counter.and_then(|counter| completed_by(lines, counter));
         found.push(Milestone {
             name: kind.name.to_owned(),
             implied: reached.is_none(),

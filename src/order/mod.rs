@@ -7,8 +7,11 @@
 //! nothing.
 
 mod authority;
+#[cfg(test)]
+mod cases;
 mod claims;
 mod commercial;
+mod consequences;
 mod contents;
 mod counter;
 mod diff;
@@ -19,9 +22,11 @@ mod facts;
 mod folded;
 mod fulfillment;
 mod holds;
+mod joined;
 mod lines;
 mod links;
 mod milestones;
+mod moment;
 mod moves;
 mod names;
 mod packages;

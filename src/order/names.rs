@@ -1,27 +1,34 @@
 //! Names and their numbers, by first sight. Does not know what is named.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 /// So many names are searched one by one, which is faster than hashing.
 const FEW: usize = 8;
 
 /// Gives each name a number, dense from 0.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Names<'a> {
-    names: Vec<&'a str>,
-    numbers: HashMap<&'a str, usize>,
+#[derive(Clone, Debug)]
+pub(crate) struct Names<N> {
+    names: Vec<N>,
+    numbers: HashMap<N, usize>,
 }
 
-impl<'a> Names<'a> {
-    pub(crate) fn find(&self, name: &str) -> Option<usize> {
+impl<N> Default for Names<N> {
+    fn default() -> Self {
+        Self { names: Vec::new(), numbers: HashMap::new() }
+    }
+}
+
+impl<N: Copy + Eq + Hash> Names<N> {
+    pub(crate) fn find(&self, name: N) -> Option<usize> {
         if self.names.len() <= FEW {
             return self.names.iter().position(|known| *known == name);
         }
-        self.numbers.get(name).copied()
+        self.numbers.get(&name).copied()
     }
 
     /// The number of a name, and whether it is new.
-    pub(crate) fn number(&mut self, name: &'a str) -> (usize, bool) {
+    pub(crate) fn number(&mut self, name: N) -> (usize, bool) {
         if let Some(number) = self.find(name) {
             return (number, false);
         }
@@ -45,9 +52,9 @@ mod tests {
         let texts: Vec<String> = (0..50).map(|number| format!("n{number}")).collect();
         let mut names = Names::default();
         for (number, text) in texts.iter().enumerate() {
-            assert_eq!(names.number(text), (number, true));
+            assert_eq!(names.number(text.as_str()), (number, true));
             for (known, text) in texts.iter().enumerate().take(number + 1) {
-                assert_eq!(names.number(text), (known, false));
+                assert_eq!(names.number(text.as_str()), (known, false));
             }
             assert_eq!(names.find("unknown"), None);
         }

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use super::contents::{About, Goods, Load};
 use super::facts::{FactIndex, Facts};
 use super::lines::Lines;
-use crate::event::{Fact, Group, path};
+use super::names::Names;
+use crate::event::{Fact, Group, Kind, path};
 
 /// A package, or a shipment or order whose packages nobody names.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +57,8 @@ struct Sighting<'a> {
     shipment_id: &'a str,
     /// The number was replaced by another one.
     former: bool,
+    /// The label with the number was voided.
+    voided: bool,
 }
 
 /// All packages, in the order in which they appeared.
@@ -96,6 +99,12 @@ impl<'a> Packages<'a> {
         for (index, fact) in facts.counting() {
             found.hear(index, fact);
         }
+        for (copy, owner) in facts.retold() {
+            // Only a copy may name the packages of a shipment.
+            if let Some(fact) = facts.get(copy).filter(|fact| names_numbers(fact)) {
+                found.hear(owner, fact);
+            }
+        }
         if found.sightings.is_empty() && found.of_shipments.is_empty() && found.nameless.is_empty()
         {
             return Self::default();
@@ -123,17 +132,16 @@ struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     fn hear(&mut self, index: FactIndex, fact: &Fact<'a>) {
-        let group = fact.kind.map(|kind| kind.group);
-        if !matches!(group, Some(Group::Fulfillment | Group::Shipment)) {
+        if !matches!(fact.group(), Some(Group::Fulfillment | Group::Shipment)) {
             return;
         }
         if fact.has(path::CARTON_ID) || fact.has(path::SHIPMENT_ID) || fact.has(path::ETA) {
             let before = self.sightings.len();
             self.hear_package(index, fact);
             self.hear_shipment(index, fact, before);
-        } else if fact.type_name() == "tracking.reassigned" {
+        } else if fact.kind == Kind::TRACKING_REASSIGNED {
             self.hear_reassignment(index, fact);
-        } else if fact.type_name() == "pack.confirmed" {
+        } else if fact.kind == Kind::PACK_CONFIRMED {
             self.hear_cartons(index, fact);
         } else if is_about_packages(fact) {
             self.nameless.push(index);
@@ -141,16 +149,21 @@ impl<'a> Finder<'a> {
     }
 
     fn hear_package(&mut self, index: FactIndex, fact: &Fact<'a>) {
+        if !fact.has(path::CARTON_ID) {
+            return;
+        }
+        let package = fact.all_texts(path::CARTON_ID);
         let sighting = Sighting {
             fact: index,
-            carton_id: fact.text(path::CARTON_ID),
-            sscc: fact.text(path::SSCC),
-            label_id: fact.text(path::LABEL_ID),
-            tracking_number: fact.text(path::TRACKING_NUMBER),
-            tracking_unique_id: fact.text(path::TRACKING_UNIQUE_ID),
-            carrier: fact.text(path::PACKAGE_CARRIER),
-            shipment_id: first_of(fact.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
+            carton_id: package.text(path::CARTON_ID),
+            sscc: package.text(path::SSCC),
+            label_id: package.text(path::LABEL_ID),
+            tracking_number: package.text(path::TRACKING_NUMBER),
+            tracking_unique_id: package.text(path::TRACKING_UNIQUE_ID),
+            carrier: package.text(path::PACKAGE_CARRIER),
+            shipment_id: first_of(package.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
             former: false,
+            voided: fact.kind == Kind::LABEL_VOIDED,
         };
         let named =
             [sighting.carton_id, sighting.sscc, sighting.label_id, sighting.tracking_number];
@@ -250,10 +263,12 @@ impl<'a> Finder<'a> {
     /// Joins names that were given together, and gives each fact to its packages.
     fn join(self) -> Packages<'a> {
         let mut names = Joined::default();
+        let mut firsts = Vec::with_capacity(self.sightings.len());
         for sighting in &self.sightings {
             let mut all = sighting.names();
-            let Some(first) = all.next() else { continue };
-            let first = names.number(first);
+            let first = all.next().map(|first| names.number(first));
+            firsts.push(first);
+            let Some(first) = first else { continue };
             all.for_each(|name| {
                 let other = names.number(name);
                 names.join(first, other);
@@ -271,12 +286,11 @@ impl<'a> Finder<'a> {
         }
         let shared_numbers = self.shared_numbers;
         let mut packages = Packages { shared_numbers, ..Packages::default() };
-        let mut places: HashMap<usize, usize> = HashMap::new();
-        for sighting in &self.sightings {
-            let Some(name) = sighting.names().next() else { continue };
-            let root = names.number(name);
-            let root = names.root(root);
-            let place = *places.entry(root).or_insert_with(|| {
+        let mut places: Vec<Option<usize>> = vec![None; names.parents.len()];
+        for (sighting, first) in self.sightings.iter().zip(firsts) {
+            let root = first.map(|first| names.root(first));
+            let Some(place) = root.and_then(|root| places.get_mut(root)) else { continue };
+            let place = *place.get_or_insert_with(|| {
                 packages.list.push(Package::default());
                 packages.list.len() - 1
             });
@@ -321,13 +335,14 @@ impl<'a> Packages<'a> {
         let named: HashSet<&str> = self.list.iter().map(|package| package.shipment_id).collect();
         for (index, shipment_id) in of_shipments {
             let fact = facts.get(*index);
-            if fact.is_some_and(|fact| fact.type_name() == "shipment.confirmed")
+            if fact.is_some_and(|fact| fact.kind == Kind::SHIPMENT_CONFIRMED)
                 && !named.contains(shipment_id)
             {
                 confirmed.insert(shipment_id, *index);
             }
         }
         self.take_cartons(lines, &confirmed);
+        self.take_scanned(of_shipments);
         for (place, package) in self.list.iter().enumerate() {
             places.entry(package.shipment_id).or_default().push(place);
         }
@@ -367,10 +382,28 @@ impl<'a> Packages<'a> {
     }
 }
 
+impl<'a> Packages<'a> {
+    /// Where there is one shipment, packages of which nobody said whose they are belong to it.
+    fn take_scanned(&mut self, of_shipments: &[(FactIndex, &'a str)]) {
+        let named = self.list.iter().map(|package| package.shipment_id);
+        let mut ids =
+            named.chain(of_shipments.iter().map(|(_, id)| *id)).filter(|id| !id.is_empty());
+        let Some(first) = ids.next() else { return };
+        if ids.any(|id| id != first) || self.list.iter().any(|one| !one.shipment_id.is_empty()) {
+            return;
+        }
+        for package in self.list.iter_mut().filter(|one| !one.tracking_number.is_empty()) {
+            package.shipment_id = first;
+        }
+    }
+}
+
 impl<'a> Package<'a> {
     fn see(&mut self, sighting: &Sighting<'a>) {
         self.facts.push(sighting.fact);
-        if sighting.former {
+        if sighting.voided && !self.tracking_number.is_empty() {
+            // The label was, whatever the package is called now.
+        } else if sighting.former {
             self.former_tracking_numbers.push(sighting.tracking_number);
         } else if !self.former_tracking_numbers.contains(&sighting.tracking_number) {
             last_word(&mut self.tracking_number, sighting.tracking_number);
@@ -402,16 +435,15 @@ impl<'a> Sighting<'a> {
 /// Names, joined to packages.
 #[derive(Debug, Default)]
 struct Joined<'a> {
-    numbers: HashMap<Name<'a>, usize>,
+    numbers: Names<Name<'a>>,
     parents: Vec<usize>,
 }
 
 impl<'a> Joined<'a> {
     fn number(&mut self, name: Name<'a>) -> usize {
-        let next = self.parents.len();
-        let number = *self.numbers.entry(name).or_insert(next);
-        if number == next {
-            self.parents.push(next);
+        let (number, new) = self.numbers.number(name);
+        if new {
+            self.parents.push(number);
         }
         number
     }
@@ -441,9 +473,13 @@ fn first_of<'a>(text: &'a str, fact: &Fact<'a>, other: crate::event::Path) -> &'
     if text.is_empty() { fact.text(other) } else { text }
 }
 
+fn names_numbers(fact: &Fact<'_>) -> bool {
+    !fact.text(path::TRACKING_NUMBER).is_empty()
+        || fact.texts(path::TRACKING_NUMBERS).any(|number| !number.is_empty())
+}
+
 /// Whether a fact says where packages are, or what happened to them.
 fn is_about_packages(fact: &Fact<'_>) -> bool {
-    let name = fact.type_name();
-    fact.kind.is_some_and(|kind| !kind.shipment_stage.is_empty())
-        || matches!(name, "eta.updated" | "delivery.reversed")
+    fact.row.is_some_and(|row| !row.shipment_stage.is_empty())
+        || matches!(fact.kind, Kind::ETA_UPDATED | Kind::DELIVERY_REVERSED)
 }

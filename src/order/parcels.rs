@@ -13,7 +13,7 @@ use super::postings::{LineIndex, Posting};
 use super::quantity::Quantity;
 use super::shipment::{DELIVERED, DISPATCHED, PackageMove, RETURNED, Shipping, VOIDED};
 use super::stage::Stage;
-use crate::event::{Fact, Group};
+use crate::event::{Fact, Group, Kind};
 
 /// What packages proved of one line.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +81,12 @@ struct Told {
 
 impl Told {
     fn of(facts: &Facts<'_>, package: &Package<'_>) -> Self {
-        let told = |name: &str| {
+        let told = |kind: Kind| {
             let its = package.facts.iter().filter_map(|index| facts.get(*index));
-            let mut its = its.filter(|fact| fact.type_name() == name);
+            let mut its = its.filter(|fact| fact.kind == kind);
             its.any(Fact::has_lines)
         };
-        Self { collected: told("carrier.picked_up"), delivered: told("shipment.delivered") }
+        Self { collected: told(Kind::CARRIER_PICKED_UP), delivered: told(Kind::SHIPMENT_DELIVERED) }
     }
 }
 
@@ -108,11 +108,11 @@ fn lives_of(facts: &Facts<'_>, packages: &Packages<'_>, shipping: &Shipping) -> 
 impl Life {
     fn hear(&mut self, (index, fact): (FactIndex, &Fact<'_>), moved: Option<PackageMove>) {
         let PackageMove { before, after, .. } = moved.unwrap_or_default();
-        let is_scan = fact.kind.is_some_and(|kind| kind.group == Group::Shipment);
+        let is_scan = fact.group() == Some(Group::Shipment);
         if is_scan && after >= DISPATCHED && after != VOIDED {
             turn(&mut self.carried, (index, true));
         }
-        if fact.type_name() == "carrier.picked_up" {
+        if fact.kind == Kind::CARRIER_PICKED_UP {
             turn(&mut self.collected, (index, true));
         }
         if after == DELIVERED {
@@ -248,15 +248,27 @@ fn forget_lifts(lines: &mut Lines<'_>, packages: &Packages<'_>) {
     });
 }
 
-/// A receipt that names no lines is about all that was shipped.
+/// A receipt without quantities is about all that was shipped, of the lines that it names.
 fn deliver_whole(lines: &mut Lines<'_>) {
     let whole = Reach::Whole(Counter::DELIVERED);
     let marks = lines.postings.marks.iter().filter(|mark| mark.reach == whole && !mark.undone);
-    let Some((line, fact)) = marks.map(|mark| (mark.line, mark.fact)).next() else { return };
+    let mut by: Vec<Option<FactIndex>> = vec![None; lines.list.len()];
+    for mark in marks {
+        let its = match mark.line {
+            Some(line) => by.get_mut(line..=line),
+            None => Some(&mut *by),
+        };
+        for by in its.unwrap_or_default() {
+            *by = by.or(Some(mark.fact));
+        }
+    }
+    if by.iter().all(Option::is_none) {
+        return;
+    }
     let goods = all_goods(lines).into_iter();
-    let goods = goods.filter(|(index, _)| line.is_none_or(|line| line == *index));
     let rest: Vec<Posting<'_>> = goods
         .filter_map(|(index, all)| {
+            let fact = by.get(index).copied().flatten()?;
             let told = lines.list.get(index)?.sum(Counter::DELIVERED);
             let quantity = (all - told).or_zero();
             quantity.is_positive().then_some(Carried { fact, line: index, quantity })

@@ -5,17 +5,18 @@
 //! much is a posting below zero. What says no quantity is kept as it was said: all of something
 //! (a mark), or that something is taken back (a withdrawal).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::moves::{
-    Move, Reach, carton_of, lift_of, move_of, reach_of_line, reach_of_order, thing_of,
+    Move, Reach, carton_of, is_reversal, lift_of, move_of, names_otherwise, reach_of_line,
+    reach_of_order, thing_of,
 };
 use super::names::Names;
 use super::quantity::Quantity;
 use super::stage::Stage;
-use crate::event::{Fact, FactLine, Group, path};
+use crate::event::{Fact, FactLine, Group, Kind, path};
 
 /// Place of a line in [`Postings::lines`].
 pub(crate) type LineIndex = usize;
@@ -41,9 +42,16 @@ pub(crate) struct Mark<'a> {
     /// `None`: all of the order.
     pub(crate) line: Option<LineIndex>,
     pub(crate) reach: Reach,
+    /// The counter that the fact speaks of. `None`: of none.
+    pub(crate) counter: Option<Counter>,
     pub(crate) thing: &'a str,
     pub(crate) undone: bool,
 }
+
+/// By this what is said of the order as a whole is taken back.
+const WHOLE_ORDER: &str = "*";
+/// A name that belongs to nothing.
+const UNREAD: &str = "\0";
 
 /// Takes back, without saying how much, what was posted until then.
 #[derive(Clone, Debug)]
@@ -52,6 +60,8 @@ pub(crate) struct Withdrawal<'a> {
     pub(crate) counter: Counter,
     /// For what it was posted. Empty: for anything.
     pub(crate) thing: &'a str,
+    /// For that thing alone, even where no thing has a name.
+    pub(crate) exact: bool,
     /// Of these lines; empty: of all.
     pub(crate) lines: Vec<LineIndex>,
     /// It takes back something that was told, and nothing else.
@@ -80,7 +90,13 @@ pub(crate) struct Postings<'a> {
     pub(crate) withdrawals: Vec<Withdrawal<'a>>,
     /// Reversals that found nothing to take back.
     pub(crate) void_reversals: Vec<(FactIndex, Counter)>,
-    numbers: Names<'a>,
+    /// Lines that were reopened after a cancellation.
+    pub(crate) reopened: Vec<(LineIndex, FactIndex)>,
+    /// Shipments by the tracking numbers that they were confirmed with.
+    by_number: HashMap<&'a str, &'a str>,
+    /// The order was closed, and nobody has reopened it.
+    is_closed: bool,
+    numbers: Names<&'a str>,
     /// Places of the lifts that hold, by stage.
     lifts: [Vec<usize>; Stage::COUNT],
 }
@@ -90,22 +106,24 @@ impl<'a> Postings<'a> {
         let mut postings = Self::default();
         let mut cartons = Vec::new();
         for (index, fact) in facts.counting() {
-            let name = fact.type_name();
-            match name {
-                "line.substituted" => postings.substitute(index, fact),
-                "carton.closed" | "carton.reopened" => cartons.push((index, fact)),
-                "wave.removed" => postings.undo_lift(Stage::WAVED, fact.text(path::WAVE_ID)),
+            match fact.kind {
+                Kind::LINE_SUBSTITUTED => postings.substitute(index, fact),
+                Kind::CARTON_CLOSED | Kind::CARTON_REOPENED => cartons.push((index, fact)),
+                Kind::WAVE_REMOVED => postings.remove_wave(fact),
+                Kind::SHIPMENT_CONFIRMED => postings.note_numbers(fact),
+                Kind::ORDER_CLOSED => postings.is_closed = true,
                 _ => {}
             }
-            match (move_of(name), lift_of(name)) {
+            match (move_of(fact.kind), lift_of(fact.kind)) {
                 (Some(Move::Add(counter)), _) => postings.add(index, fact, counter),
                 (Some(Move::Take(counter)), _) => postings.take(index, fact, counter),
                 (None, Some(stage)) => postings.lift(index, fact, stage),
                 (None, None) => postings.name_lines(fact),
             }
         }
+        postings.join_receipts(facts);
         let told = postings.list.len();
-        postings.pack_cartons(&cartons);
+        postings.pack_cartons((facts, &cartons));
         postings.split_backorders(facts);
         postings.close_shorts(facts);
         if postings.list.len() > told {
@@ -120,7 +138,7 @@ impl<'a> Postings<'a> {
     }
 
     /// The line of an event, with what the event says of it.
-    fn line(&mut self, said: &FactLine<'a>) -> LineIndex {
+    pub(super) fn line(&mut self, said: &FactLine<'a>) -> LineIndex {
         let (number, new) = self.numbers.number(said.line_id);
         if new {
             self.lines.push(LineName { line_id: said.line_id, ..LineName::default() });
@@ -139,13 +157,13 @@ impl<'a> Postings<'a> {
     }
 
     /// The place of a line that some fact has named.
-    pub(crate) fn find(&self, line_id: &str) -> Option<LineIndex> {
+    pub(crate) fn find(&self, line_id: &'a str) -> Option<LineIndex> {
         self.numbers.find(line_id)
     }
 
-    /// Claims, and types that nobody knows, say nothing of lines.
-    fn name_lines(&mut self, fact: &Fact<'a>) {
-        if fact.kind.is_some_and(|kind| kind.group != Group::Meta) {
+    /// Claims say nothing of lines.
+    pub(super) fn name_lines(&mut self, fact: &Fact<'a>) {
+        if fact.group() != Some(Group::Meta) {
             for said in fact.lines() {
                 self.line(&said);
             }
@@ -164,16 +182,25 @@ impl<'a> Postings<'a> {
     }
 
     fn mark(&mut self, fact: FactIndex, (line, reach): (Option<LineIndex>, Reach), thing: &'a str) {
+        self.mark_of(fact, (line, reach, None), thing);
+    }
+
+    fn mark_of(
+        &mut self,
+        fact: FactIndex,
+        (line, reach, counter): (Option<LineIndex>, Reach, Option<Counter>),
+        thing: &'a str,
+    ) {
         if let Reach::Lift(stage) = reach
             && let Some(lifts) = self.lifts.get_mut(stage.place())
         {
             lifts.push(self.marks.len());
         }
-        self.marks.push(Mark { fact, line, reach, thing, undone: false });
+        self.marks.push(Mark { fact, line, reach, counter, thing, undone: false });
     }
 
     /// Posts what an event says of a line, or a part of it with the sign of the event.
-    fn post_said(
+    pub(super) fn post_said(
         &mut self,
         (index, fact): (FactIndex, &Fact<'a>),
         (line, counter): (LineIndex, Counter),
@@ -198,16 +225,23 @@ impl<'a> Postings<'a> {
                     self.post_said((index, fact), (line, counter), (&said, quantity));
                 }
                 _ => {
-                    if let Some(reach) = reach_of_line(counter).filter(|_| !whole) {
-                        self.mark(index, (Some(line), reach), thing_of(fact, counter));
+                    if let Some(reach) = reach_of_line(fact.kind, counter).filter(|_| !whole) {
+                        let about = (Some(line), reach, Some(counter));
+                        self.mark_of(index, about, thing_of(fact, counter));
                     }
                 }
             }
         }
         if (whole || !fact.has_lines())
-            && let Some(reach) = reach_of_order(fact.type_name(), counter)
+            && let Some(reach) = reach_of_order(fact.kind, counter)
         {
-            self.mark(index, (None, reach), thing_of(fact, counter));
+            let thing = if counter == Counter::CANCELLED {
+                self.is_closed = false;
+                WHOLE_ORDER
+            } else {
+                thing_of(fact, counter)
+            };
+            self.mark_of(index, (None, reach, Some(counter)), thing);
         }
     }
 
@@ -227,9 +261,12 @@ impl<'a> Postings<'a> {
 
     fn take(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let mut lines = Vec::new();
-        let returned = fact.type_name() == "shipment.returned_to_sender";
+        let returned = fact.kind == Kind::SHIPMENT_RETURNED_TO_SENDER;
         for said in fact.lines() {
             let line = self.line(&said);
+            if fact.kind == Kind::ORDER_REOPENED {
+                self.reopened.push((line, index));
+            }
             match Quantity::of(said.quantity).filter(|_| !returned) {
                 // The type says the sign.
                 Some(quantity) => {
@@ -242,10 +279,31 @@ impl<'a> Postings<'a> {
         if lines.is_empty() && fact.has_lines() {
             return;
         }
-        let thing = thing_of(fact, counter);
+        let (thing, exact) = match (thing_of(fact, counter), counter) {
+            ("", Counter::CANCELLED) if lines.is_empty() => {
+                // Opens what was closed last; lines that were cancelled before stay cancelled.
+                if std::mem::take(&mut self.is_closed) {
+                    return;
+                }
+                (WHOLE_ORDER, true)
+            }
+            ("", _) if names_otherwise(fact, counter) => match self.shipment_of(fact) {
+                Some(shipment) if counter == Counter::SHIPPED => (shipment, true),
+                Some(_) | None => (UNREAD, true),
+            },
+            (thing, _) => (thing, false),
+        };
         let found = self.undo_lifts((counter, thing), &lines);
-        let reverses = fact.type_name().ends_with("reversed");
-        self.withdrawals.push(Withdrawal { fact: index, counter, thing, lines, reverses, found });
+        let reverses = is_reversal(fact.kind);
+        let withdrawal = Withdrawal { fact: index, counter, thing, exact, lines, reverses, found };
+        self.withdrawals.push(withdrawal);
+    }
+
+    /// The shipment that was confirmed with a tracking number that a fact names.
+    fn shipment_of(&self, fact: &Fact<'a>) -> Option<&'a str> {
+        let numbers = fact.texts(path::TRACKING_NUMBERS);
+        let mut numbers = numbers.chain([fact.text(path::TRACKING_NUMBER)]);
+        numbers.find_map(|number| self.by_number.get(number).copied())
     }
 
     /// Takes back what was said without quantities; whether there was anything.
@@ -256,16 +314,32 @@ impl<'a> Postings<'a> {
         let mut any = false;
         for place in (0..early).chain(stage) {
             any |= self.undo(place, |mark| {
+                let said = place < early || mark.counter == Some(counter);
                 let named = thing.is_empty() || mark.thing.is_empty() || mark.thing == thing;
                 let of_line = |line| lines.contains(&line);
-                named && (lines.is_empty() || mark.line.is_some_and(of_line))
+                said && named && (lines.is_empty() || mark.line.is_some_and(of_line))
             });
         }
         any
     }
 
-    fn undo_lift(&mut self, stage: Stage, thing: &str) {
-        self.undo(stage.place(), |mark| thing.is_empty() || mark.thing == thing);
+    fn remove_wave(&mut self, fact: &Fact<'a>) {
+        let thing = fact.text(path::WAVE_ID);
+        let lines: Vec<LineIndex> = fact.lines().map(|said| self.line(&said)).collect();
+        self.undo(Stage::WAVED.place(), |mark| {
+            let named = thing.is_empty() || mark.thing == thing;
+            named && (lines.is_empty() || mark.line.is_some_and(|line| lines.contains(&line)))
+        });
+    }
+
+    fn note_numbers(&mut self, fact: &Fact<'a>) {
+        let shipment = fact.text(path::SHIPMENT_ID);
+        if !shipment.is_empty() {
+            let numbers = fact.texts(path::TRACKING_NUMBERS);
+            let numbers = numbers.chain([fact.text(path::TRACKING_NUMBER)]);
+            let numbers = numbers.filter(|number| !number.is_empty());
+            self.by_number.extend(numbers.map(|number| (number, shipment)));
+        }
     }
 
     /// Takes back lifts to the stage at a place; whether there were any.
@@ -304,121 +378,6 @@ impl<'a> Postings<'a> {
             .or_else(|| ratio.map_or(Some(out), |ratio| out.times(ratio)));
         if let Some(into) = into {
             self.post(index, (new, Counter::ORDERED), into);
-        }
-    }
-
-    /// A closed carton counts as packed where nobody confirmed the packing of it.
-    fn pack_cartons(&mut self, events: &[(FactIndex, &Fact<'a>)]) {
-        let name_of = |fact: &Fact<'a>| carton_of(fact, &FactLine::default());
-        let last: HashMap<&str, FactIndex> =
-            events.iter().map(|(index, fact)| (name_of(fact), *index)).collect();
-        let packed = self.list.iter().filter(|one| one.counter == Counter::PACKED);
-        let packed = packed.map(|one| one.carton).filter(|carton| !carton.is_empty());
-        let packed: HashSet<&str> =
-            if events.is_empty() { HashSet::new() } else { packed.collect() };
-        for (index, fact) in events {
-            let name = name_of(fact);
-            let is_last = last.get(name) == Some(index);
-            if is_last && fact.type_name() == "carton.closed" && !packed.contains(name) {
-                for said in fact.lines() {
-                    let line = self.line(&said);
-                    if let Some(quantity) = Quantity::of(said.quantity) {
-                        let place = (line, Counter::PACKED);
-                        self.post_said((*index, fact), place, (&said, quantity));
-                    }
-                }
-            } else {
-                self.name_lines(fact);
-            }
-        }
-    }
-
-    /// A short without a backorder closes the rest, whether or not an event of its own says so: the
-    /// larger of both counts, never their sum.
-    fn close_shorts(&mut self, facts: &Facts<'a>) {
-        // By line: what shorts closed, and the last of them.
-        let mut shorts: Vec<(LineIndex, Quantity, FactIndex)> = Vec::new();
-        for posting in self.list.iter().filter(|one| one.counter == Counter::SHORT) {
-            let fact = facts.get(posting.fact);
-            if fact.is_some_and(|fact| fact.flag(path::BACKORDER_TRIGGERED) == Some(false)) {
-                shorts.push((posting.line, posting.quantity, posting.fact));
-            }
-        }
-        if shorts.is_empty() {
-            return;
-        }
-        shorts.sort_unstable_by_key(|(line, _, fact)| (*line, *fact));
-        let mut given_up = vec![Quantity::ZERO; self.lines.len()];
-        for posting in self.list.iter().filter(|one| one.counter == Counter::SHORT_CLOSED) {
-            if let Some(sum) = given_up.get_mut(posting.line) {
-                *sum += posting.quantity;
-            }
-        }
-        for of_line in shorts.chunk_by(|(one, ..), (other, ..)| one == other) {
-            let told: Quantity = of_line.iter().map(|(_, quantity, _)| *quantity).sum();
-            let Some((line, _, fact)) = of_line.last().copied() else { continue };
-            let given_up = given_up.get(line).copied().unwrap_or_default();
-            if told > given_up {
-                self.post(fact, (line, Counter::SHORT_CLOSED), told - given_up);
-            }
-        }
-    }
-
-    /// A backorder that names another line moves the demand there, unless that line was added on
-    /// its own; one that names another order moves it out of this one.
-    fn split_backorders(&mut self, facts: &Facts<'a>) {
-        let backorders = self.list.iter().filter(|one| one.counter == Counter::BACKORDERED);
-        let backorders: Vec<Posting<'a>> = backorders.copied().collect();
-        if backorders.is_empty() {
-            return;
-        }
-        // Lines that were ordered on their own.
-        let ordered = self.list.iter().filter(|one| one.counter == Counter::ORDERED);
-        let ordered: HashSet<LineIndex> = ordered.map(|posting| posting.line).collect();
-        for posting in backorders {
-            let Some(fact) = facts.get(posting.fact) else { continue };
-            let (line_id, order) =
-                (fact.text(path::BACKORDER_NEW_LINE_ID), fact.text(path::BACKORDER_NEW_ORDER));
-            let old = self.lines.get(posting.line).copied().unwrap_or_default();
-            if fact.type_name() != "line.backordered" || (line_id.is_empty() && order.is_empty()) {
-                continue;
-            }
-            if line_id.is_empty() || line_id == old.line_id {
-                if !order.is_empty() {
-                    self.split_out(&posting, None);
-                }
-                continue;
-            }
-            let parent_line_id = old.line_id;
-            let new = self.line(&FactLine { line_id, parent_line_id, ..FactLine::default() });
-            if !ordered.contains(&new) {
-                self.split_out(&posting, Some(new));
-                if let Some(line) = self.lines.get_mut(new) {
-                    line.take_after(&old);
-                }
-            }
-        }
-    }
-
-    /// Moves what is backordered out of its line, to another one of the order if there is one.
-    fn split_out(&mut self, backorder: &Posting<'a>, to: Option<LineIndex>) {
-        let places = [(Some(backorder.line), Counter::SPLIT_OUT), (to, Counter::ORDERED)];
-        for (line, counter) in places {
-            let Some(line) = line else { continue };
-            if let Some(posting) = self.post(backorder.fact, (line, counter), backorder.quantity) {
-                posting.unit = backorder.unit;
-            }
-        }
-    }
-}
-
-impl LineName<'_> {
-    /// A line that another one became is of the same item, unless it says otherwise.
-    fn take_after(&mut self, parent: &Self) {
-        for (own, its) in [(&mut self.sku, parent.sku), (&mut self.gtin, parent.gtin)] {
-            if own.is_empty() {
-                *own = its;
-            }
         }
     }
 }

@@ -8,6 +8,9 @@ use std::ops::{Add, AddAssign, Neg, Sub};
 /// Millionths in one: the wire allows six fraction digits.
 const SCALE: i128 = 1_000_000;
 
+/// Millionths in the last digit, by the number of fraction digits.
+const SCALES: [i128; 7] = [SCALE, 100_000, 10_000, 1_000, 100, 10, 1];
+
 /// An exact decimal in millionths. A value of the wire has 18 digits; so many can be added that no
 /// log holds them before 128 bits overflow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,26 +25,38 @@ impl Quantity {
             Some(digits) => (true, digits),
             None => (false, text),
         };
-        let (mut millionths, mut fraction_digits, mut in_fraction) = (0_i128, 0_u32, false);
+        // 64 bits hold the 18 digits of the wire; only the scale needs more.
+        let (mut value, mut fraction_digits, mut in_fraction) = (0_u64, 0_usize, false);
         for byte in digits.bytes() {
             match byte {
                 b'0'..=b'9' if fraction_digits < 6 => {
-                    millionths = millionths.checked_mul(10)?.checked_add((byte - b'0').into())?;
-                    fraction_digits += u32::from(in_fraction);
+                    value = value.checked_mul(10)?.checked_add((byte - b'0').into())?;
+                    fraction_digits += usize::from(in_fraction);
                 }
                 b'.' if !in_fraction => in_fraction = true,
                 _ => return None,
             }
         }
-        let millionths = millionths.checked_mul(10_i128.pow(6 - fraction_digits))?;
+        let scale = SCALES.get(fraction_digits).copied().unwrap_or(1);
+        let millionths = i128::from(value).checked_mul(scale)?;
         let found = Self(if negative { -millionths } else { millionths });
         (!digits.is_empty()).then_some(found)
     }
 
-    /// This many times `ratio`; `None` where six fraction digits cannot say it exactly.
+    /// This many times `ratio`, to the nearest millionth: the one place where a quantity may be
+    /// rounded, for the wire can say ratios that no quantity can. `None` where it is too large.
     pub(crate) fn times(self, ratio: Self) -> Option<Self> {
         let product = self.0.checked_mul(ratio.0)?;
-        (product % SCALE == 0).then_some(Self(product / SCALE))
+        let half = if product < 0 { -SCALE / 2 } else { SCALE / 2 };
+        Some(Self(product.checked_add(half)? / SCALE))
+    }
+
+    /// As few digits as say it exactly.
+    pub(crate) fn text(self) -> String {
+        match u64::try_from(self.0) {
+            Ok(small) if small % 1_000_000 == 0 => (small / 1_000_000).to_string(),
+            Ok(_) | Err(_) => self.to_string(),
+        }
     }
 
     pub(crate) fn is_zero(self) -> bool {
@@ -62,7 +77,14 @@ impl fmt::Display for Quantity {
     /// As few digits as say it exactly.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
-        let (whole, mut fraction) = (self.0.abs() / SCALE, self.0.abs() % SCALE);
+        // Dividing 128 bits is slow; few quantities need them.
+        let (whole, mut fraction) = match u64::try_from(self.0.abs()) {
+            Ok(small) => ((small / 1_000_000).into(), (small % 1_000_000).into()),
+            Err(_) => (self.0.abs() / SCALE, self.0.abs() % SCALE),
+        };
+        if let (0, Ok(whole)) = (fraction, u64::try_from(whole)) {
+            return write!(f, "{sign}{whole}");
+        }
         if fraction == 0 {
             return write!(f, "{sign}{whole}");
         }
@@ -136,8 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn a_product_is_exact_or_none() {
+    fn a_product_is_exact_to_the_last_digit_that_a_quantity_has() {
         assert_eq!(of("10").times(of("0.25")), Some(of("2.5")));
-        assert_eq!(of("0.000001").times(of("0.1")), None);
+        assert_eq!(of("0.000001").times(of("0.5")), Some(of("0.000001")));
+        assert_eq!(of("-0.000007").times(of("0.5")), Some(of("-0.000004")));
     }
 }

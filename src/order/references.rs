@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::facts::{FactIndex, Facts};
-use crate::event::{Fact, FactReference, Path, path};
+use crate::event::{Fact, FactReference, Kind, Path, path};
 use crate::proto;
 use crate::time::timestamp;
 
@@ -27,15 +27,22 @@ struct Orphan<'a> {
 
 /// The references of an order and of the histories that it has linked, each once, sorted.
 pub(crate) fn references_of(facts: &Facts<'_>) -> Vec<proto::OrderReference> {
-    let mut found = Found { facts, uses: HashMap::with_capacity(16), orphans: Vec::new() };
+    let mut found = Found { facts, uses: Vec::with_capacity(32), orphans: Vec::new() };
     for (index, fact) in facts.meant() {
         found.hear(index, fact);
     }
     if !found.orphans.is_empty() {
         found.adopt(&carriers_of(facts.meant().map(|(_, fact)| fact)));
     }
-    let mut uses: Vec<(FactReference<'_>, Use)> = found.uses.into_iter().collect();
+    let mut uses = found.uses;
     uses.sort_unstable_by_key(|(reference, _)| *reference);
+    uses.dedup_by(|(other, its), (reference, one)| {
+        let same = reference == other;
+        if same {
+            one.join(*its);
+        }
+        same
+    });
     let uses = uses.into_iter().map(|(reference, one)| proto::OrderReference {
         reference: Some(proto::Reference {
             r#type: reference.kind.to_owned(),
@@ -68,7 +75,8 @@ fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> HashMap
 
 struct Found<'f, 'a> {
     facts: &'f Facts<'a>,
-    uses: HashMap<FactReference<'a>, Use>,
+    /// Each as often as it was said, until they are joined.
+    uses: Vec<(FactReference<'a>, Use)>,
     /// Earliest first.
     orphans: Vec<Orphan<'a>>,
 }
@@ -88,7 +96,7 @@ impl<'a> Found<'_, 'a> {
     /// else the source that named it first.
     fn adopt(&mut self, carriers: &HashMap<&str, &'a str>) {
         let mut known: HashMap<(&str, &str), &'a str> = HashMap::new();
-        for reference in self.uses.keys().filter(|one| !one.issuer.is_empty()) {
+        for reference in self.uses.iter().map(|(one, _)| one).filter(|one| !one.issuer.is_empty()) {
             let issuer = known.entry((reference.kind, reference.value)).or_insert(reference.issuer);
             *issuer = reference.issuer.min(issuer);
         }
@@ -104,15 +112,22 @@ impl<'a> Found<'_, 'a> {
 
 fn note<'a>(
     facts: &Facts<'a>,
-    uses: &mut HashMap<FactReference<'a>, Use>,
+    uses: &mut Vec<(FactReference<'a>, Use)>,
     (index, reference): (FactIndex, FactReference<'a>),
 ) {
     let (offset, at) = (facts.offset(index), facts.at_ns(index));
-    let one = uses.entry(reference).or_insert(Use { offsets: (offset, offset), times: None });
-    one.offsets = (one.offsets.0.min(offset), one.offsets.1.max(offset));
-    if facts.is_plausible(index) {
-        let (first, last) = one.times.unwrap_or((at, at));
-        one.times = Some((first.min(at), last.max(at)));
+    let times = facts.is_plausible(index).then_some((at, at));
+    uses.push((reference, Use { offsets: (offset, offset), times }));
+}
+
+impl Use {
+    fn join(&mut self, other: Self) {
+        let (first, last) = other.offsets;
+        self.offsets = (self.offsets.0.min(first), self.offsets.1.max(last));
+        self.times = match (self.times, other.times) {
+            (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+            (one, other) => one.or(other),
+        };
     }
 }
 
@@ -144,20 +159,22 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, F
         }
     };
     if fact.has(path::CARTON_ID) {
-        let carrier = fact.text(path::PACKAGE_CARRIER);
-        give("carton", house, fact.text(path::CARTON_ID));
-        give("sscc", "", fact.text(path::SSCC));
-        give("tracking", carrier, fact.text(path::TRACKING_NUMBER));
-        give("mother_tracking", carrier, fact.text(path::MOTHER_TRACKING_NUMBER));
-        give("shipment", house, fact.text(path::PACKAGE_SHIPMENT_ID));
+        let package = fact.all_texts(path::CARTON_ID);
+        let carrier = package.text(path::PACKAGE_CARRIER);
+        give("carton", house, package.text(path::CARTON_ID));
+        give("sscc", "", package.text(path::SSCC));
+        give("tracking", carrier, package.text(path::TRACKING_NUMBER));
+        give("mother_tracking", carrier, package.text(path::MOTHER_TRACKING_NUMBER));
+        give("shipment", house, package.text(path::PACKAGE_SHIPMENT_ID));
     }
     if fact.has(path::SHIPMENT_ID) {
-        let carrier = fact.text(path::SHIPMENT_CARRIER);
-        give("shipment", house, fact.text(path::SHIPMENT_ID));
-        give("load", house, fact.text(path::LOAD_ID));
-        give("bol", fact.source, fact.text(path::BOL));
-        give("pro", carrier, fact.text(path::PRO));
-        give("manifest", carrier, fact.text(path::MANIFEST_ID));
+        let shipment = fact.all_texts(path::SHIPMENT_ID);
+        let carrier = shipment.text(path::SHIPMENT_CARRIER);
+        give("shipment", house, shipment.text(path::SHIPMENT_ID));
+        give("load", house, shipment.text(path::LOAD_ID));
+        give("bol", fact.source, shipment.text(path::BOL));
+        give("pro", carrier, shipment.text(path::PRO));
+        give("manifest", carrier, shipment.text(path::MANIFEST_ID));
         fact.texts(path::TRACKING_NUMBERS).for_each(|number| give("tracking", carrier, number));
         fact.texts(path::CARTON_IDS).for_each(|carton| give("carton", house, carton));
     }
@@ -178,7 +195,7 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, F
         give("return_tracking", fact.text(path::RETURN_CARRIER), tracking);
     }
     let document = fact.text(path::DOCUMENT_KIND);
-    let goods_issue = fact.type_name().starts_with("goods_issue.");
+    let goods_issue = matches!(fact.kind, Kind::GOODS_ISSUE_POSTED | Kind::GOODS_ISSUE_REVERSED);
     if !document.is_empty() || goods_issue {
         let kind = if document.is_empty() { "material_document" } else { document };
         give(kind, fact.source, fact.text(path::DOCUMENT_ID));

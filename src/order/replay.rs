@@ -47,8 +47,8 @@ impl<'a> Balance<'a> {
     }
 
     /// What stands for a thing, or for all; where no thing has a name, for any.
-    fn about(&mut self, thing: &str) -> Vec<&mut Standing<'a>> {
-        if thing.is_empty() || !self.is_named {
+    fn about(&mut self, thing: &str, exact: bool) -> Vec<&mut Standing<'a>> {
+        if !exact && (thing.is_empty() || !self.is_named) {
             return self.standing.values_mut().collect();
         }
         self.standing.get_mut(thing).into_iter().collect()
@@ -170,10 +170,8 @@ impl<'a> Replay<'_, 'a> {
             }
             return;
         };
-        for index in 0..self.lines.len() {
-            if mark.line.is_some_and(|line| line != index) {
-                continue;
-            }
+        let lines = mark.line.map_or(0..self.lines.len(), |line| line..line + 1);
+        for index in lines {
             let quantity = self.rest(index, counter, from);
             if quantity.is_positive() {
                 let (unit, carton) = ("", "");
@@ -222,7 +220,7 @@ impl<'a> Replay<'_, 'a> {
         let Some((_, balance)) = its else { return };
         let mut taken: Vec<Posting<'a>> = Vec::new();
         let mut found = withdrawal.found;
-        for standing in balance.about(thing) {
+        for standing in balance.about(thing, withdrawal.exact) {
             taken.extend(standing.postings.extract_if(.., |one| of_line(one.line)));
             standing.marks.retain(|place| {
                 let mark = self.postings.marks.get_mut(*place);

@@ -3,9 +3,10 @@
 
 use super::facts::{FactIndex, Facts};
 use super::fulfillment::Range;
+use super::names::Names;
 use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Group, Kind, path};
 
 /// One return.
 #[derive(Clone, Debug, Default)]
@@ -42,15 +43,18 @@ impl Return<'_> {
 /// The returns of an order, by authorization.
 pub(crate) fn returns_of<'a>(facts: &Facts<'a>) -> Vec<Return<'a>> {
     let mut returns: Vec<Return<'a>> = Vec::new();
+    let mut places = Names::default();
     for (index, fact) in facts.counting() {
-        let Some(what) = fact.type_name().strip_prefix("return.") else { continue };
+        if fact.group() != Some(Group::Return) {
+            continue;
+        }
         let rma = fact.text(path::RMA);
-        let place = returns.iter().position(|one| one.rma == rma).unwrap_or_else(|| {
+        let (place, new) = places.number(rma);
+        if new {
             returns.push(Return { rma, ..Return::default() });
-            returns.len() - 1
-        });
+        }
         if let Some(one) = returns.get_mut(place) {
-            one.hear(what, (index, fact));
+            one.hear((index, fact));
         }
     }
     returns.sort_by_key(|one| one.rma);
@@ -58,14 +62,14 @@ pub(crate) fn returns_of<'a>(facts: &Facts<'a>) -> Vec<Return<'a>> {
 }
 
 impl<'a> Return<'a> {
-    fn hear(&mut self, what: &str, (index, fact): (FactIndex, &Fact<'a>)) {
+    fn hear(&mut self, (index, fact): (FactIndex, &Fact<'a>)) {
         self.facts.push(index);
-        match what {
-            "initiated" => (self.announced, self.end) = (true, None),
-            "authorized" => self.authorized = true,
-            "received" => self.received = true,
-            "cancelled" => self.end = Some("cancelled"),
-            "closed" => self.end = Some("closed"),
+        match fact.kind {
+            Kind::RETURN_INITIATED => (self.announced, self.end) = (true, None),
+            Kind::RETURN_AUTHORIZED => self.authorized = true,
+            Kind::RETURN_RECEIVED => self.received = true,
+            Kind::RETURN_CANCELLED => self.end = Some("cancelled"),
+            Kind::RETURN_CLOSED => self.end = Some("closed"),
             _ => {}
         }
         for line in fact.lines() {
@@ -75,9 +79,9 @@ impl<'a> Return<'a> {
                 self.lines.push((line.line_id, Quantity::ZERO, Quantity::ZERO));
                 self.lines.len() - 1
             });
-            match (self.lines.get_mut(place), what) {
-                (Some((_, announced, _)), "initiated") => *announced += quantity,
-                (Some((_, _, received)), "received") => *received += quantity,
+            match (self.lines.get_mut(place), fact.kind) {
+                (Some((_, announced, _)), Kind::RETURN_INITIATED) => *announced += quantity,
+                (Some((_, _, received)), Kind::RETURN_RECEIVED) => *received += quantity,
                 _ => {}
             }
         }
@@ -127,31 +131,34 @@ pub(crate) struct CancelRequest<'a> {
 /// that are undecided.
 pub(crate) fn cancel_requests_of<'a>(facts: &Facts<'a>) -> Vec<CancelRequest<'a>> {
     let mut requests: Vec<CancelRequest<'a>> = Vec::new();
+    let mut places = Names::default();
+    let mut undecided: Vec<usize> = Vec::new();
     for (index, fact) in facts.counting() {
-        let state = match fact.type_name() {
-            "order.cancel_requested" => "requested",
-            "order.cancel_rejected" => "rejected",
-            "order.cancelled" | "order.line_cancelled" => "cancelled",
+        let state = match fact.kind {
+            Kind::ORDER_CANCEL_REQUESTED => "requested",
+            Kind::ORDER_CANCEL_REJECTED => "rejected",
+            Kind::ORDER_CANCELLED | Kind::ORDER_LINE_CANCELLED => "cancelled",
             _ => continue,
         };
         let request_id = fact.text(path::CANCEL_REQUEST_ID);
         let answers = state != "requested";
         let reason = fact.has(path::REASON_CODE).then_some(index);
-        let mut any = false;
-        for request in &mut requests {
-            let undecided = request.state == "requested" && request_id.is_empty() && answers;
-            if undecided || request.request_id == request_id {
-                request.state = state;
-                request.facts.push(index);
-                if answers {
-                    request.answer = reason;
-                } else {
-                    request.reason = request.reason.or(reason);
-                }
-                any = true;
+        let mut meant: Vec<usize> = places.find(request_id).into_iter().collect();
+        if answers && request_id.is_empty() {
+            let is_open =
+                |place: &usize| requests.get(*place).is_some_and(|one| one.state == "requested");
+            meant.extend(undecided.drain(..).filter(is_open));
+            meant.sort_unstable();
+            meant.dedup();
+        }
+        for place in &meant {
+            if let Some(request) = requests.get_mut(*place) {
+                request.hear((index, state), reason);
             }
         }
-        if !any && (!answers || state == "rejected" || !request_id.is_empty()) {
+        if meant.is_empty() && (!answers || state == "rejected" || !request_id.is_empty()) {
+            let (place, _) = places.number(request_id);
+            meant.push(place);
             requests.push(CancelRequest {
                 request_id,
                 state,
@@ -161,6 +168,21 @@ pub(crate) fn cancel_requests_of<'a>(facts: &Facts<'a>) -> Vec<CancelRequest<'a>
                 facts: vec![index],
             });
         }
+        if !answers {
+            undecided.extend(meant);
+        }
     }
     requests
+}
+
+impl CancelRequest<'_> {
+    fn hear(&mut self, (index, state): (FactIndex, &'static str), reason: Option<FactIndex>) {
+        self.state = state;
+        self.facts.push(index);
+        if state == "requested" {
+            self.reason = self.reason.or(reason);
+        } else {
+            self.answer = reason;
+        }
+    }
 }

@@ -9,15 +9,17 @@ use super::packages::{Package, Packages};
 use super::policy::Policy;
 use super::quantity::Quantity;
 use super::words::{Dimension, Word};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 
 /// Words of the way, by their places.
 const NONE: Word = Word(0);
 const PLANNED: Word = Word(1);
 pub(super) const DISPATCHED: Word = Word(4);
 const IN_CUSTODY: Word = Word(5);
+const OUT_FOR_DELIVERY: Word = Word(7);
 pub(super) const DELIVERED: Word = Word(9);
 pub(super) const VOIDED: Word = Word(10);
+const RETURNING: Word = Word(11);
 pub(super) const RETURNED: Word = Word(12);
 
 /// What a fact does to a package.
@@ -75,7 +77,7 @@ impl Shipping {
         packages: &Packages<'a>,
         policy: &Policy,
     ) -> Self {
-        let is_proofed = facts.counting().any(|(_, fact)| fact.type_name() == "dispatch.proofed");
+        let is_proofed = facts.counting().any(|(_, fact)| fact.kind == Kind::DISPATCH_PROOFED);
         let steps = Steps { facts, lines, policy, is_proofed };
         let (mut regressions, mut moves) = (Vec::new(), Vec::new());
         let mut found = Vec::with_capacity(packages.list.len());
@@ -101,18 +103,18 @@ impl Shipping {
 
 impl<'a> Steps<'_, 'a> {
     fn step(&self, fact: &Fact<'a>) -> Option<Step> {
-        let stage = fact.kind.map_or("", |kind| kind.shipment_stage);
-        let step = match fact.type_name() {
-            "shipment.confirmed" => {
+        let stage = fact.row.map_or("", |row| row.shipment_stage);
+        let step = match fact.kind {
+            Kind::SHIPMENT_CONFIRMED => {
                 Step::Reach(if self.awaits_proof(fact) { PLANNED } else { DISPATCHED })
             }
-            "shipment.reversed" => {
+            Kind::SHIPMENT_REVERSED => {
                 if !self.is_reversed_whole(fact) {
                     return None;
                 }
                 Step::Leave(VOIDED)
             }
-            "delivery.reversed" => Step::Undeliver,
+            Kind::DELIVERY_REVERSED => Step::Undeliver,
             _ => {
                 let word = Dimension::Shipment.word(stage)?;
                 if word >= VOIDED { Step::Leave(word) } else { Step::Reach(word) }
@@ -144,12 +146,15 @@ impl<'a> Steps<'_, 'a> {
         let mut before_delivery = reached;
         let mut left: Option<Whereabouts> = None;
         for &index in &package.facts {
-            let Some(step) = self.facts.get(index).and_then(|fact| self.step(fact)) else {
-                continue;
-            };
+            let fact = self.facts.get(index).filter(|fact| !is_of_former_label(fact, package));
+            let Some(step) = fact.and_then(|fact| self.step(fact)) else { continue };
             let before = left.unwrap_or(reached).stage;
             let mut is_behind = false;
             match step {
+                // On its way back a package is scanned as well.
+                Step::Reach(stage)
+                    if stage < OUT_FOR_DELIVERY
+                        && left.is_some_and(|left| left.stage == RETURNING) => {}
                 Step::Reach(stage) => {
                     // After a void everything begins anew; whatever was lost has been found.
                     if left.take().is_some_and(|left| left.stage == VOIDED) {
@@ -178,6 +183,12 @@ impl<'a> Steps<'_, 'a> {
         // A later scan on the way brings a package back to it; any stage before counts again.
         (left.unwrap_or(reached), way)
     }
+}
+
+/// Whether a voided label is not the one that a package has.
+fn is_of_former_label(fact: &Fact<'_>, package: &Package<'_>) -> bool {
+    let number = fact.text(path::TRACKING_NUMBER);
+    fact.kind == Kind::LABEL_VOIDED && !number.is_empty() && number != package.tracking_number
 }
 
 fn range_of_order(lines: &Lines<'_>, packages: &Packages<'_>, found: &[Whereabouts]) -> Range {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::folded::Folded;
+use super::names::Names;
 use super::packages::Package;
 use super::shipment::range_of;
 use super::show::{Shown, words};
@@ -13,15 +14,18 @@ use crate::proto;
 /// The shipments of an order, in the order in which they appeared.
 pub(crate) fn shipments_of(folded: &Folded<'_>) -> Vec<proto::Shipment> {
     let shown = Shown { folded };
-    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut places: Names<&str> = Names::default();
     let mut shipments: Vec<(&str, Vec<usize>)> = Vec::new();
     for (index, fact) in folded.facts.counting() {
+        if !fact.has(path::SHIPMENT_ID) && !fact.has(path::PACKAGE_SHIPMENT_ID) {
+            continue;
+        }
         let mut ids = [path::SHIPMENT_ID, path::PACKAGE_SHIPMENT_ID].map(|path| fact.text(path));
         if ids.first() == ids.last() {
             ids = [ids.first().copied().unwrap_or_default(), ""];
         }
         for id in ids.into_iter().filter(|id| !id.is_empty()) {
-            let place = *places.entry(id).or_insert(shipments.len());
+            let (place, _) = places.number(id);
             match shipments.get_mut(place) {
                 Some((_, facts)) => facts.push(index),
                 None => shipments.push((id, vec![index])),

@@ -31,13 +31,6 @@ pub(crate) fn status_of(folded: &Folded<'_>, history: &History<'_>) -> OrderStat
         let since_ns = folded.since_ns(&folded.behind(dimension));
         Standing { low, high, word, since_ns }
     });
-    let texts = |texts: &mut dyn Iterator<Item = &str>| {
-        let mut texts: Vec<String> =
-            texts.filter(|text| !text.is_empty()).map(str::to_owned).collect();
-        texts.sort_unstable();
-        texts.dedup();
-        texts
-    };
     let (holds, exceptions) = (|| folded.open_holds(), || folded.open_exceptions());
     let hold_code = |hold: &Hold<'_>| {
         let fact = hold.latest().and_then(|latest| facts.get(latest));
@@ -59,14 +52,25 @@ pub(crate) fn status_of(folded: &Folded<'_>, history: &History<'_>) -> OrderStat
         open_exception_count: u64_from(holds().count() + exceptions().count()),
         open_reasons,
         oldest_open_ns: opened.map(|index| facts.at_ns(index)).min(),
-        anomaly_rules: texts(&mut folded.findings.iter().map(|finding| finding.rule.id)),
-        warehouses: texts(&mut facts.meant().map(|(_, fact)| fact.text(path::WAREHOUSE))),
-        sources: texts(&mut facts.all.iter().map(|fact| fact.source)),
+        anomaly_rules: each_once(folded.findings.iter().map(|finding| finding.rule.id)),
+        warehouses: each_once(facts.meant().map(|(_, fact)| fact.text(path::WAREHOUSE))),
+        sources: each_once(facts.all.iter().map(|fact| fact.source)),
         updated_offset: last.map_or(0, Fact::offset),
         updated_ns: last.map_or(0, |last| last.recorded.recorded_at_ns),
         first_occurred_ns: occurred().min(),
         last_occurred_ns: occurred().max(),
     }
+}
+
+/// Texts that are not empty, sorted, each once.
+fn each_once<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut known: Vec<&str> = Vec::new();
+    for text in texts.filter(|text| !text.is_empty()) {
+        if let Err(place) = known.binary_search(&text) {
+            known.insert(place, text);
+        }
+    }
+    known.into_iter().map(str::to_owned).collect()
 }
 
 fn own_events(history: &History<'_>) -> u64 {
@@ -75,7 +79,7 @@ fn own_events(history: &History<'_>) -> u64 {
 }
 
 fn is_own(history: &History<'_>, recorded: &RecordedEvent) -> bool {
-    recorded.event.correlation_id() == history.correlation_id
+    recorded.event.is_about(history.correlation_id)
 }
 
 /// The order as callers read it.
@@ -210,7 +214,7 @@ impl Shown<'_, '_> {
                 let line = self.folded.lines.list.get(*line);
                 proto::PackageContent {
                     line_id: line.map_or("", |line| line.name.line_id).to_owned(),
-                    quantity: quantity.to_string(),
+                    quantity: quantity.text(),
                 }
             });
             proto::Package {
@@ -291,7 +295,7 @@ impl Shown<'_, '_> {
 
     fn exception(self, exception: &Exception<'_>) -> proto::OrderException {
         let facts = &self.folded.facts;
-        let raised = facts.get(exception.raised);
+        let raised = facts.get(exception.latest);
         let resolved = exception.resolved.and_then(|index| facts.get(index));
         let own = raised.filter(|_| exception.source != LEDGER);
         let said = own.and_then(reason_of).unwrap_or_default();
@@ -415,5 +419,5 @@ impl Shown<'_, '_> {
 
 /// A quantity as text; absent where there is none.
 pub(super) fn positive(quantity: Quantity) -> String {
-    if quantity.is_zero() { String::new() } else { quantity.to_string() }
+    if quantity.is_zero() { String::new() } else { quantity.text() }
 }

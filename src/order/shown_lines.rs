@@ -1,15 +1,19 @@
 //! Shows the lines of an order as the message that callers read.
 //! Does not know how their quantities came about.
 
+use std::collections::HashMap;
+
 use super::counter::Counter;
 use super::evidence::Moved;
 use super::facts::{FactIndex, Facts};
 use super::folded::Folded;
 use super::fulfillment::Range;
 use super::lines::Line;
+use super::moment::Natural;
 use super::postings::LineIndex;
 use super::show::{positive, words};
 use super::words::Dimension;
+use crate::event::Kind;
 use crate::proto;
 
 /// The offsets of facts, by line and by what they moved, rising.
@@ -25,15 +29,15 @@ struct Offsets {
 pub(super) fn shown_lines(folded: &Folded<'_>) -> Vec<proto::OrderLine> {
     let offsets = Offsets::of(folded);
     let mut uncounted = uncounted(folded);
-    let all = folded.lines.list.iter().enumerate();
-    let mut shown: Vec<proto::OrderLine> = all
-        .map(|(index, line)| {
-            let own = uncounted.partition_point(|(of, _)| *of <= index);
-            let uncounted = uncounted.drain(..own).map(|(_, one)| one).collect();
-            proto::OrderLine { uncounted, ..shown_line(folded, (index, line), &offsets) }
-        })
-        .collect();
-    shown.sort_by(|one, other| super::facts::by_sequence(&one.line_id, &other.line_id));
+    let mut lines: Vec<(LineIndex, &Line<'_>)> = folded.lines.list.iter().enumerate().collect();
+    lines.sort_by_key(|(_, line)| Natural(line.name.line_id));
+    let mut shown: Vec<proto::OrderLine> = Vec::with_capacity(lines.len());
+    for (index, line) in lines {
+        shown.push(shown_line(folded, (index, line), &offsets));
+        if let (Some(uncounted), Some(shown)) = (uncounted.remove(&index), shown.last_mut()) {
+            shown.uncounted = uncounted;
+        }
+    }
     shown
 }
 
@@ -50,8 +54,8 @@ impl Offsets {
             by_line(facts, its.map(|one| (one.line, one.fact)).chain(of_lines(moved)))
         };
         let agreed = folded.evidence.commercial.iter().filter(|moved| {
-            let name = facts.get(moved.fact).map_or("", crate::event::Fact::type_name);
-            matches!(name, "order.requested" | "order.accepted")
+            let kind = facts.get(moved.fact).map(|fact| fact.kind);
+            matches!(kind, Some(Kind::ORDER_REQUESTED | Kind::ORDER_ACCEPTED))
         });
         Self {
             counters: rising(counters),
@@ -129,9 +133,9 @@ fn shown_line(
         sku: line.name.sku.to_owned(),
         gtin: line.name.gtin.to_owned(),
         unit: line.unit.to_owned(),
-        demand: line.demand.to_string(),
+        demand: line.demand.text(),
         demand_inferred: !line.demand_is_known(),
-        open_quantity: line.open.to_string(),
+        open_quantity: line.open.text(),
         commercial: range(&folded.commercial.lines, Dimension::Commercial, rising(deal)),
         fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, done),
         ..proto::OrderLine::default()
@@ -142,7 +146,7 @@ fn shown_line(
             continue;
         }
         *counter.field(&mut shown) = Some(proto::LineQuantity {
-            quantity: line.sum(counter).to_string(),
+            quantity: line.sum(counter).text(),
             implied_quantity: positive(implied),
             offsets: under(&offsets.counters, &(index, counter)),
         });
@@ -151,19 +155,18 @@ fn shown_line(
 }
 
 /// Quantities in another unit than their line's, by line.
-fn uncounted(folded: &Folded<'_>) -> Vec<(LineIndex, proto::UncountedQuantity)> {
+fn uncounted(folded: &Folded<'_>) -> HashMap<LineIndex, Vec<proto::UncountedQuantity>> {
     let lines = &folded.lines;
     let postings = lines.postings.list.iter().filter(|one| !lines.counts(one));
-    let shown = postings.map(|posting| {
+    let mut shown: HashMap<LineIndex, Vec<proto::UncountedQuantity>> = HashMap::new();
+    for posting in postings {
         let one = proto::UncountedQuantity {
             counter: posting.counter.name().to_owned(),
             quantity: posting.quantity.to_string(),
             unit: posting.unit.to_owned(),
             offset: folded.facts.offset(posting.fact),
         };
-        (posting.line, one)
-    });
-    let mut shown: Vec<_> = shown.collect();
-    shown.sort_by_key(|(line, _)| *line);
+        shown.entry(posting.line).or_default().push(one);
+    }
     shown
 }

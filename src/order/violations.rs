@@ -11,7 +11,7 @@ use super::quantity::Quantity;
 use super::reason::reason_of_hold;
 use super::rules::Finding;
 use super::severity::Severity;
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
 use crate::proto::AnomalyClass;
 
 /// The exceptions that findings raise, one for each rule.
@@ -24,7 +24,8 @@ pub(crate) fn violations_of<'a>(
     for finding in violations {
         let Some(last) = finding.facts.iter().copied().max() else { continue };
         if let Some(known) = raised.iter_mut().find(|one| one.cause == finding.rule.name) {
-            known.raised = known.raised.max(last);
+            known.raised = known.raised.min(last);
+            known.latest = known.latest.max(last);
             known.facts.extend(&finding.facts);
             continue;
         }
@@ -40,6 +41,7 @@ pub(crate) fn violations_of<'a>(
             quantity: String::new(),
             package_id: String::new(),
             raised: last,
+            latest: last,
             resolved: None,
             open: true,
             facts: finding.facts.clone(),
@@ -59,9 +61,9 @@ pub(crate) fn violations_of<'a>(
 
 /// Why what was violated was said: the reason of a hold or of a cancellation.
 fn reason_of_cause<'a>(fact: &Fact<'a>) -> Option<&'a str> {
-    let code = match fact.type_name() {
-        "hold.placed" => reason_of_hold(fact),
-        "order.cancelled" | "order.line_cancelled" => fact.text(path::REASON_CODE),
+    let code = match fact.kind {
+        Kind::HOLD_PLACED => reason_of_hold(fact),
+        Kind::ORDER_CANCELLED | Kind::ORDER_LINE_CANCELLED => fact.text(path::REASON_CODE),
         _ => "",
     };
     (!code.is_empty()).then_some(code)
@@ -69,10 +71,10 @@ fn reason_of_cause<'a>(fact: &Fact<'a>) -> Option<&'a str> {
 
 /// The last fact by which a source resolved an exception of the ledger.
 fn resolved_by(facts: &Facts<'_>, exception: &Exception<'_>) -> Option<FactIndex> {
-    let resolved = facts.counting().filter(|(_, fact)| {
-        fact.type_name() == "exception.resolved"
+    let resolved = facts.counting().filter(|(index, fact)| {
+        fact.kind == Kind::EXCEPTION_RESOLVED
             && fact.text(path::EXCEPTION_ID) == exception.exception_id
-            && fact.at_ns >= facts.at_ns(exception.raised)
+            && facts.may_follow(*index, exception.latest)
     });
     resolved.map(|(index, _)| index).next_back()
 }
@@ -84,7 +86,7 @@ fn taken_back_by(
 ) -> Option<FactIndex> {
     let mut net: HashMap<&str, Quantity> = HashMap::new();
     for index in involved {
-        let fact = facts.get(*index).filter(|fact| fact.type_name() == "shipment.confirmed");
+        let fact = facts.get(*index).filter(|fact| fact.kind == Kind::SHIPMENT_CONFIRMED);
         if let Some(fact) = fact {
             net.insert(fact.text(path::SHIPMENT_ID), Quantity::ZERO);
         }
@@ -98,7 +100,7 @@ fn taken_back_by(
         }
     }
     let mut reversals = facts.counting().rev().filter(|(_, fact)| {
-        fact.type_name() == "shipment.reversed" && net.contains_key(fact.text(path::SHIPMENT_ID))
+        fact.kind == Kind::SHIPMENT_REVERSED && net.contains_key(fact.text(path::SHIPMENT_ID))
     });
     let last = reversals.next().map(|(index, _)| index);
     last.filter(|_| net.values().all(|net| !net.is_positive()))

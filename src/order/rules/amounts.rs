@@ -21,7 +21,7 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
         negative(&moved, (index, line), findings);
         invoiced((case, newest), (&moved, index), findings);
         let is_moved = !line.demand_is_known() && Counter::all().any(|one| line.posted.get(one));
-        if lines_are_known && is_moved {
+        if lines_are_known && is_moved && !line.name.line_id.is_empty() {
             let what = format!("{} is not among the lines of the order", named(line));
             let facts = moved.facts_of(index, None);
             findings.note_line("R15", what, (line.name.line_id, facts));
@@ -78,11 +78,12 @@ fn exceeding(
         more("R04", (Counter::SHIPPED, shipped), ("wanted", line.demand));
     }
     let (picked, released) = (line.sum(Counter::PICKED), line.sum(Counter::RELEASED));
-    if line.posted.get(Counter::RELEASED) && picked > released {
+    let replaced = line.sum(Counter::SUBSTITUTED_OUT).is_positive();
+    if line.posted.get(Counter::RELEASED) && picked > released && !replaced {
         more("R05", (Counter::PICKED, picked), ("released", released));
     }
     let returned = line.sum(Counter::RETURNED);
-    let gone = line.effective.get(Counter::SHIPPED);
+    let gone = line.gone();
     if returned > gone {
         more("R21", (Counter::RETURNED, returned), ("shipped", gone));
     }

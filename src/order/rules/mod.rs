@@ -1,17 +1,18 @@
 //! The rules for what is suspicious, pending, a matter of policy or against the trade.
 //! Nothing is ever refused for one. Does not know who reads what they find.
 //!
-//! R14, the same event with other content, is found here only where a linked history brings it: the
-//! append refuses it otherwise.
+//! R14, the same event with other content, is never found here: the append refuses it, and one id
+//! in two linked histories is one message that concerned two orders.
 
 mod amounts;
 mod sequence;
 mod tracking;
 
-use super::facts::{Doubt, FactIndex};
+use super::facts::FactIndex;
 use super::folded::Folded;
 use super::holds::Hold;
 use super::links::UNRESOLVED_PREFIX;
+use super::moment::Doubt;
 use super::policy::Policy;
 use crate::proto::{self, AnomalyClass, OrderRelationKind};
 use crate::time::{rfc3339, timestamp};
@@ -144,7 +145,10 @@ fn times(case: &Case<'_, '_>, findings: &mut Findings) {
     let mut newest: Vec<(&str, FactIndex)> = Vec::new();
     for index in arrived {
         let Some(fact) = facts.get(index) else { continue };
-        if fact.recorded.event.occurred_at_ns().is_none() || !facts.is_plausible(index) {
+        // What was loaded from history is not late.
+        let backfill = fact.flag(crate::event::path::BACKFILL) == Some(true);
+        let untold = fact.recorded.event.occurred_at_ns().is_none();
+        if untold || backfill || !facts.is_plausible(index) {
             continue;
         }
         match newest.iter_mut().find(|(source, _)| *source == fact.source) {
@@ -176,11 +180,6 @@ fn holds(case: &Case<'_, '_>, findings: &mut Findings) {
 
 fn identity(case: &Case<'_, '_>, findings: &mut Findings) {
     let folded = case.folded;
-    for (one, other) in &folded.facts.conflicts {
-        let id = folded.facts.get(*one).map_or("", |fact| fact.event_id);
-        let what = format!("event {id} stands in two linked histories with different content");
-        findings.note("R14", what, vec![*one, *other]);
-    }
     let linked =
         folded.incoming.iter().any(|other| other.relation() == OrderRelationKind::LinkedTo);
     if folded.correlation_id.starts_with(UNRESOLVED_PREFIX) && !linked {

@@ -1,13 +1,13 @@
 //! Rules about what came before what. Does not know packages' scans.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Case, Findings, line_text, time_text};
-use crate::event::{Fact, Group, path};
+use crate::event::{Fact, Kind, path};
 use crate::order::counter::Counter;
-use crate::order::facts::FactIndex;
+use crate::order::facts::{FactIndex, Facts};
 use crate::order::lines::Lines;
-use crate::order::moves::{Reach, counter_of};
+use crate::order::moves::{Move, Reach, move_of};
 use crate::order::policy::Policy;
 use crate::order::postings::{LineIndex, Mark};
 use crate::order::stage::Stage;
@@ -32,7 +32,7 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
 }
 
 fn is_shipment(fact: &Fact<'_>) -> bool {
-    fact.type_name() == "shipment.confirmed"
+    fact.kind == Kind::SHIPMENT_CONFIRMED
 }
 
 /// Which warehouses and sources report the steps of a counter: as configured, or because they have
@@ -46,10 +46,9 @@ struct Reports<'c> {
 
 impl<'c> Reports<'c> {
     fn of(case: &'c Case<'_, '_>, counter: Counter) -> Self {
-        let told = case.folded.facts.counting().filter(|(_, fact)| {
-            let name = fact.type_name();
-            name.ends_with(".confirmed") && counter_of(name) == Some(counter)
-        });
+        let told = case.folded.facts.counting().filter(
+            |(_, fact)| matches!(move_of(fact.kind), Some(Move::Add(its)) if its == counter),
+        );
         let (mut sources, mut warehouses) = (HashSet::new(), HashSet::new());
         for (_, fact) in told {
             sources.insert(fact.source);
@@ -168,11 +167,14 @@ fn shipped_while_held(
         return;
     }
     for hold in &case.folded.holds {
-        let Some(placed) = hold.latest().and_then(|latest| facts.get(latest)) else { continue };
+        let placed = hold.in_force(facts, index).and_then(|placed| facts.get(placed));
+        let Some(placed) = placed else { continue };
         let held: Vec<&str> = placed.lines().map(|line| line.line_id).collect();
-        let concerned = held.is_empty() || fact.lines().any(|line| held.contains(&line.line_id));
+        let of_lines = held.is_empty() || fact.lines().any(|line| held.contains(&line.line_id));
+        let shipment = placed.text(path::SHIPMENT_ID);
+        let of_shipment = shipment.is_empty() || shipment == fact.text(path::SHIPMENT_ID);
         let blocks = placed.numbers(path::HOLD_BLOCKS).contains(&3);
-        if !blocks || !concerned || !hold.was_open(facts, fact.at_ns) {
+        if !blocks || !of_lines || !of_shipment {
             continue;
         }
         let what = format!(
@@ -188,57 +190,153 @@ fn shipped_while_held(
 
 /// R07: work on an order, or on a line, after all of it was cancelled.
 fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
-    let (facts, lines) = (&case.folded.facts, &case.folded.lines);
-    let whole = |reach| reach == Reach::Whole(Counter::CANCELLED);
-    let cancels = lines.postings.marks.iter();
-    let cancels = cancels.filter(|mark| whole(mark.reach) && !mark.undone);
-    for cancel in cancels.filter(|cancel| facts.is_plausible(cancel.fact)) {
-        let at = facts.at_ns(cancel.fact);
-        let line_id = cancel.line.and_then(|line| lines.list.get(line));
-        let line_id = line_id.map(|line| line.name.line_id);
-        let mut involved = vec![cancel.fact];
-        let mut first: Option<&Fact<'_>> = None;
-        for (index, fact) in facts.counting() {
-            let concerned =
-                line_id.is_none_or(|line_id| fact.lines().any(|line| line.line_id == line_id));
-            let later = fact.at_ns > at && facts.is_plausible(index);
-            if later && is_execution(fact) && concerned {
-                involved.push(index);
-                first = first.or(Some(fact));
-            }
+    let facts = &case.folded.facts;
+    let cancels = cancels(&case.folded.lines);
+    if cancels.is_empty() {
+        return;
+    }
+    let work = Work::of(case);
+    for (line_id, cancel) in cancels {
+        if !facts.is_plausible(cancel) {
+            continue;
         }
+        let its = match line_id {
+            Some(line_id) => work.by_line.get(line_id).map_or(&[][..], Vec::as_slice),
+            None => &work.all,
+        };
+        let later = its.iter().copied().filter(|index| facts.is_before(cancel, *index));
+        let later = later.filter(|index| !work.is_reopened(facts, cancel, *index));
+        let mut involved = vec![cancel];
+        involved.extend(later);
+        // Goods that had left before are on their way, whoever cancels.
+        let had_left = |index: &FactIndex| !facts.is_before(cancel, *index);
+        if line_id.is_none() && !work.shipping.iter().any(had_left) {
+            involved.extend(work.scans.iter().copied().filter(|one| facts.is_before(cancel, *one)));
+            involved.sort_unstable();
+            involved.dedup();
+        }
+        let first = involved.iter().filter(|index| **index != cancel);
+        let first = first.min().and_then(|first| facts.get(*first));
         if let Some(first) = first {
             let what = format!(
                 "{} at {} after {} was cancelled at {}",
                 first.type_name(),
                 time_text(first.at_ns),
                 line_text(line_id.unwrap_or_default()),
-                time_text(at)
+                time_text(facts.at_ns(cancel))
             );
             findings.note_line("R07", what, (line_id.unwrap_or_default(), involved));
         }
     }
 }
 
-/// Whether a fact is work towards shipping.
-fn is_execution(fact: &Fact<'_>) -> bool {
-    let work = [
-        "order.released",
-        "allocation.made",
-        "wave.released",
-        "pick.started",
-        "pick.confirmed",
-        "pack.confirmed",
-        "carton.closed",
-        "staged",
-        "loaded",
-        "shipment.confirmed",
-        "goods_issue.posted",
-        "dispatch.proofed",
-        "carrier.picked_up",
-    ];
-    let group = fact.kind.map(|kind| kind.group);
-    matches!(group, Some(Group::Fulfillment | Group::Shipment)) && work.contains(&fact.type_name())
+/// The facts that cancelled all of the order, or of a line, as far as they hold.
+fn cancels<'l>(lines: &'l Lines<'_>) -> Vec<(Option<&'l str>, FactIndex)> {
+    let line_id = |line: LineIndex| lines.list.get(line).map_or("", |line| line.name.line_id);
+    let marks = lines.postings.marks.iter();
+    let marks = marks.filter(|one| one.reach == Reach::Whole(Counter::CANCELLED) && !one.undone);
+    let mut found: Vec<_> = marks.map(|one| (one.line.map(line_id), one.fact)).collect();
+    if found.iter().any(|(line_id, _)| line_id.is_none()) {
+        return found;
+    }
+    // Quantities may come to all of a line as well: the last of them did it.
+    let said: HashSet<&str> = found.iter().filter_map(|(line_id, _)| *line_id).collect();
+    let mut last: Vec<Option<FactIndex>> = vec![None; lines.list.len()];
+    let cancelled = lines.postings.list.iter().filter(|one| one.counter == Counter::CANCELLED);
+    for posting in cancelled.filter(|one| one.quantity.is_positive() && lines.counts(one)) {
+        if let Some(last) = last.get_mut(posting.line) {
+            *last = (*last).max(Some(posting.fact));
+        }
+    }
+    for (line, last) in lines.list.iter().zip(last) {
+        let all = line.demand_is_known() && !line.demand.is_positive();
+        if let Some(last) = last.filter(|_| all && !said.contains(line.name.line_id)) {
+            found.push((Some(line.name.line_id), last));
+        }
+    }
+    found
+}
+
+/// Work towards shipping.
+#[derive(Default)]
+struct Work<'c> {
+    all: Vec<FactIndex>,
+    by_line: HashMap<&'c str, Vec<FactIndex>>,
+    /// What shows that goods leave or have left.
+    shipping: Vec<FactIndex>,
+    /// What the carrier did with them.
+    scans: Vec<FactIndex>,
+    /// Lines that were reopened, and by what.
+    reopened: Vec<(&'c str, FactIndex)>,
+}
+
+impl<'c> Work<'c> {
+    fn of(case: &'c Case<'_, '_>) -> Self {
+        let mut work = Self::default();
+        let (facts, lines) = (&case.folded.facts, &case.folded.lines);
+        let reopened = lines.postings.reopened.iter();
+        let reopened = reopened.filter_map(|(line, by)| Some((lines.list.get(*line)?, *by)));
+        work.reopened = reopened.map(|(line, by)| (line.name.line_id, by)).collect();
+        for (index, fact) in facts.counting().filter(|(index, _)| facts.is_plausible(*index)) {
+            let is_scan = is_scan(fact.kind);
+            if is_scan || matches!(fact.kind, Kind::SHIPMENT_CONFIRMED | Kind::GOODS_ISSUE_POSTED) {
+                work.shipping.push(index);
+            }
+            if is_scan {
+                work.scans.push(index);
+            } else if is_execution(fact.kind) {
+                work.all.push(index);
+                for line in fact.lines() {
+                    let its = work.by_line.entry(line.line_id).or_default();
+                    if its.last() != Some(&index) {
+                        its.push(index);
+                    }
+                }
+            }
+        }
+        work
+    }
+
+    /// Whether all lines that some work names were reopened between it and a cancellation.
+    fn is_reopened(&self, facts: &Facts<'_>, cancel: FactIndex, index: FactIndex) -> bool {
+        let Some(fact) = facts.get(index).filter(|fact| fact.has_lines()) else { return false };
+        !self.reopened.is_empty()
+            && fact.lines().all(|line| {
+                let mut its = self.reopened.iter().filter(|(its, _)| *its == line.line_id);
+                its.any(|(_, by)| facts.may_follow(*by, cancel) && !facts.is_before(index, *by))
+            })
+    }
+}
+
+/// Whether facts of a type are work in the warehouse towards shipping.
+fn is_execution(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::ORDER_RELEASED
+            | Kind::ALLOCATION_MADE
+            | Kind::WAVE_RELEASED
+            | Kind::PICK_STARTED
+            | Kind::PICK_CONFIRMED
+            | Kind::PACK_CONFIRMED
+            | Kind::CARTON_CLOSED
+            | Kind::STAGED
+            | Kind::LOADED
+            | Kind::SHIPMENT_CONFIRMED
+            | Kind::GOODS_ISSUE_POSTED
+    )
+}
+
+/// Whether facts of a type tell that goods have left the warehouse.
+fn is_scan(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::DISPATCH_PROOFED
+            | Kind::CARRIER_PICKED_UP
+            | Kind::TRANSIT_SCANNED
+            | Kind::OUT_FOR_DELIVERY
+            | Kind::PICKUP_AVAILABLE
+            | Kind::SHIPMENT_DELIVERED
+    )
 }
 
 /// Whether a source may invoice before anything is shipped.
@@ -248,13 +346,12 @@ pub(super) fn is_in_advance(case: &Case<'_, '_>, source: &str) -> bool {
 
 fn invoiced_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
-    let shipping = ["shipment.confirmed", "goods_issue.posted", "carrier.picked_up"];
+    let shipping = [Kind::SHIPMENT_CONFIRMED, Kind::GOODS_ISSUE_POSTED, Kind::CARRIER_PICKED_UP];
     let plausible = || facts.counting().filter(|(index, _)| facts.is_plausible(*index));
-    let shipped = plausible().find(|(_, fact)| {
-        shipping.contains(&fact.type_name()) || fact.type_name() == "shipment.delivered"
-    });
+    let shipped = plausible()
+        .find(|(_, fact)| shipping.contains(&fact.kind) || fact.kind == Kind::SHIPMENT_DELIVERED);
     let shipped = shipped.map(|(index, _)| index);
-    for (index, fact) in plausible().filter(|(_, fact)| fact.type_name() == "invoice.posted") {
+    for (index, fact) in plausible().filter(|(_, fact)| fact.kind == Kind::INVOICE_POSTED) {
         let before = shipped.is_none_or(|shipped| facts.is_before(index, shipped));
         if !before || is_in_advance(case, fact.source) {
             continue;

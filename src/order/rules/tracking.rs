@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::{Case, Findings, time_text};
-use crate::event::{Fact, path};
+use crate::event::{Fact, Kind, path};
+use crate::order::counter::Counter;
 use crate::order::facts::FactIndex;
+use crate::order::quantity::Quantity;
 use crate::order::words::Dimension;
 
 pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
@@ -33,15 +35,15 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
 /// R10: delivered before anybody shipped it or took it over.
 fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
     let facts = &case.folded.facts;
-    let shipping = ["shipment.confirmed", "dispatch.proofed", "carrier.picked_up"];
+    let shipping = [Kind::SHIPMENT_CONFIRMED, Kind::DISPATCH_PROOFED, Kind::CARRIER_PICKED_UP];
     let mut noted: Vec<FactIndex> = Vec::new();
     for package in &case.folded.packages.list {
         let of_package = || {
             let its = package.facts.iter().filter(|index| facts.is_plausible(**index));
             its.filter_map(|index| Some((*index, facts.get(*index)?)))
         };
-        let delivered = of_package().find(|(_, fact)| fact.type_name() == "shipment.delivered");
-        let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.type_name()));
+        let delivered = of_package().find(|(_, fact)| fact.kind == Kind::SHIPMENT_DELIVERED);
+        let shipped = of_package().find(|(_, fact)| shipping.contains(&fact.kind));
         let (Some((index, delivered)), Some((by, shipped))) = (delivered, shipped) else {
             continue;
         };
@@ -62,9 +64,19 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
 fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipments = case.folded.facts.counting();
     let shipments =
-        shipments.filter(|(_, fact)| fact.type_name() == "shipment.confirmed" && fact.has_lines());
+        shipments.filter(|(_, fact)| fact.kind == Kind::SHIPMENT_CONFIRMED && fact.has_lines());
+    let mut net: HashMap<&str, Quantity> = HashMap::new();
+    let postings = case.folded.lines.postings.list.iter();
+    for posting in postings.filter(|one| one.counter == Counter::SHIPPED) {
+        *net.entry(posting.thing).or_default() += posting.quantity;
+    }
+    // What was taken back is no duplicate of what went out again.
+    let stands = |fact: &Fact<'_>| {
+        let shipment = fact.text(path::SHIPMENT_ID);
+        shipment.is_empty() || net.get(shipment).is_none_or(|net| net.is_positive())
+    };
     let mut known: HashMap<_, (FactIndex, &Fact<'_>)> = HashMap::new();
-    for (index, fact) in shipments {
+    for (index, fact) in shipments.filter(|(_, fact)| stands(fact)) {
         let names = names_of(fact);
         if names.is_empty() {
             continue;
@@ -102,8 +114,9 @@ fn names_of<'a>(fact: &Fact<'a>) -> Vec<&'a str> {
     names
 }
 
-fn contents_of<'a>(fact: &Fact<'a>) -> Vec<(&'a str, &'a str)> {
-    let mut contents: Vec<_> = fact.lines().map(|line| (line.line_id, line.quantity)).collect();
+fn contents_of<'a>(fact: &Fact<'a>) -> Vec<(&'a str, Option<Quantity>)> {
+    let lines = fact.lines().map(|line| (line.line_id, Quantity::of(line.quantity)));
+    let mut contents: Vec<_> = lines.collect();
     contents.sort_unstable();
     contents
 }
