@@ -40,7 +40,7 @@ fn a_request_that_is_no_protobuf_is_refused_by_every_method() {
         lives_on(&server, 0).await;
         let methods =
             ["Append", "GetAppendOutcome", "GetOrder", "GetTimeline", "Replay", "GetHead"];
-        let garbage: [&[u8]; 4] = [b"\x0a\x7fabc", b"\xff\xff\xff\xff\xff", b"\x07", b"\x0b"];
+        let garbage: [&[u8]; 4] = [b"\x0a\x7fabc", b"\xff\xff\xff\xff\xff", b"\x07", b"\x0c"];
         for method in methods {
             for request in garbage {
                 let refused = refusal_of(&server, method, request).await;
