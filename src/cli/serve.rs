@@ -72,8 +72,8 @@ impl Serve {
         served.map_err(|error| Failure::failed(error.to_string()))
     }
 
-    /// Opens the ledger, and fills it where that is asked; says on the socket meanwhile how far that
-    /// is. Also an order to look at.
+    /// Opens the ledger, and fills it where that is asked; says on the socket meanwhile how far
+    /// that is. Also an order to look at.
     async fn open(&self, listener: &TcpListener) -> Result<(Ledger, Option<Shown>), Failure> {
         let policy = self.policy.as_deref().filter(|file| !file.as_os_str().is_empty());
         let (folder, options) = (self.ledger.clone(), options(policy)?);

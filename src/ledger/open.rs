@@ -121,7 +121,7 @@ fn open_once(
     })
 }
 
-/// The policy that is asked for, which the ledger keeps from then on, or else the one that it keeps.
+/// The policy that is asked for, which the ledger keeps from then on, or else the one it has.
 fn settle_policy(
     disk: &dyn Disk,
     folder: &Path,

@@ -56,8 +56,8 @@ struct Events {
     encoder: ChunkEncoder,
     /// Events that may still be sent.
     left: u64,
-    /// Entries recorded before are passed over, in nanoseconds of the Unix epoch: a replay may begin
-    /// at a time that has not come yet.
+    /// Entries recorded before are passed over, in nanoseconds of the Unix epoch: a replay may
+    /// begin at a time that has not come yet.
     since_ns: u64,
     /// Chunks that are ready, all of one part of the log.
     ready: VecDeque<Ready>,
