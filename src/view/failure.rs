@@ -59,7 +59,7 @@ impl From<Failure> for ViewError {
 pub(super) fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, ViewError> {
     match catch_unwind(AssertUnwindSafe(run)) {
         Ok(done) => Ok(done?),
-        Err(panic) => Err(ViewError::Panicked(text_of(&*panic))),
+        Err(panic) => Err(ViewError::Unusable(text_of(&*panic))),
     }
 }
 

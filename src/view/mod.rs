@@ -79,7 +79,7 @@ pub enum ViewError {
     Damaged(String),
     /// The program or redb met what it did not expect: damage, or a defect.
     #[error("the views cannot be used ({0}); delete views.redb and open the ledger again")]
-    Panicked(String),
+    Unusable(String),
     /// The disk did not let the file be opened.
     #[error("views.redb cannot be opened: {0}")]
     Unreadable(String),
@@ -234,7 +234,7 @@ impl Views {
     /// Waits for the pass of the generation before.
     fn settle(&self) -> Result<(), ViewError> {
         let pass = self.recovering().take();
-        let panicked = |_| Err(ViewError::Panicked("a pass panicked".to_owned()));
+        let panicked = |_| Err(ViewError::Unusable("a pass panicked".to_owned()));
         pass.map_or(Ok(()), |pass| pass.join().unwrap_or_else(panicked))
     }
 
@@ -319,7 +319,7 @@ impl Views {
         if sealed.size.entries > 0 {
             let pass = Pass { tables: &self.tables, log: &self.reader, policy: &self.policy };
             let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
-            // A fold that panics is like a page that does: the views stand still and say so.
+            // Whatever goes wrong, the views stand still and say so.
             let passed = guarded(|| Ok(pass.run(&sealed, &mut cache)?));
             if let Err(error) = &passed {
                 *cache = Cache::default();
@@ -327,7 +327,7 @@ impl Views {
             }
             passed?;
         }
-        self.tail.drop_sealed();
+        self.tail.drop_sealed(&sealed);
         self.reached.send_if_modified(|reached| {
             let before = std::mem::replace(reached, sealed.end.offset.max(*reached));
             before < *reached

@@ -72,6 +72,13 @@ impl Pass<'_> {
         }
         let (orders, order_count) = self.number(sealed, before.order_count)?;
         let (histories, sources) = self.gather(&orders, (before.end, sealed.end))?;
+        let whole = |(touched, own): (&Touched<'_>, &Vec<RecordedEvent>)| {
+            touched.2.entries.len() == own.len()
+        };
+        if !orders.iter().zip(&histories).all(whole) {
+            let what = "the log behind the views is not the one that the tail was made of";
+            return Err(ViewError::Unusable(what.to_owned()));
+        }
         let foldings = orders.iter().zip(histories).map(|((hash, row, order), own)| Folding {
             hash: *hash,
             correlation_id: String::from_utf8_lossy(&order.correlation_id).into_owned(),
@@ -189,8 +196,8 @@ impl Pass<'_> {
                     .collect();
                 let mut folded = work(foldings)?;
                 for thread in threads {
-                    let other =
-                        thread.join().unwrap_or_else(|_| Err(ViewError::Damaged(String::new())))?;
+                    let ended = || ViewError::Unusable("a thread of a pass ended".to_owned());
+                    let other = thread.join().unwrap_or_else(|_| Err(ended()))?;
                     folded.changes.append(other.changes);
                     folded.done.extend(other.done);
                     folded.linked.extend(other.linked);

@@ -211,11 +211,11 @@ impl Tail {
         sealed
     }
 
-    /// Drops the sealed generation, which is in the views now.
-    pub(super) fn drop_sealed(&self) {
+    /// Drops a sealed generation that is in the views now, unless another one is sealed meanwhile.
+    pub(super) fn drop_sealed(&self, written: &Arc<Generation>) {
         let sealed = {
             let mut generations = self.generations.write().unwrap_or_else(PoisonError::into_inner);
-            generations.sealed.take()
+            generations.sealed.take_if(|sealed| Arc::ptr_eq(sealed, written))
         };
         drop(sealed);
     }
