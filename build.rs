@@ -21,17 +21,20 @@ use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 use tonic_prost_build::Config;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 6] = [
     "orderledger/v1/order_event.proto",
     "orderledger/v1/event_filter.proto",
+    "orderledger/v1/ledger_entry.proto",
     "orderledger/v1/order.proto",
     "orderledger/v1/ledger_service.proto",
+    "orderledger/v1/delivery_service.proto",
 ];
 
 /// Files whose messages are the library's own types, on the server too.
-const SHARED_FILES: [&str; 3] = [
+const SHARED_FILES: [&str; 4] = [
     "orderledger/v1/order_event.proto",
     "orderledger/v1/event_filter.proto",
+    "orderledger/v1/ledger_entry.proto",
     "orderledger/v1/order.proto",
 ];
 
@@ -84,6 +87,8 @@ fn generate(
         tonic_prost_build::configure().build_client(false).build_server(false).out_dir(folder);
     let mut names = Config::new();
     names.enable_type_names();
+    // Hardly any event has it, and it would be the largest field.
+    names.boxed(".orderledger.v1.OrderEvent.ledger_entry");
     configure(config).compile_fds_with_config(descriptors, names)?;
     Ok(())
 }

@@ -29,6 +29,9 @@ pub(super) struct Replay {
     from_recorded: Option<Timestamp>,
     #[command(flatten)]
     filter: EventFilterArguments,
+    /// Entries of the ledger's own, too: where consumers stand, what is parked, what was refused
+    #[arg(long)]
+    ledger_entries: bool,
     /// The largest number of events
     #[arg(long, value_name = "EVENTS", default_value_t = 0, hide_default_value = true)]
     limit: u64,
@@ -60,6 +63,7 @@ impl Replay {
             include_hashes: self.output == Lines::Json,
             from_recorded: self.from_recorded,
             filters: self.filter.filters(),
+            include_ledger_entries: self.ledger_entries,
         };
         let mut client = self.target.connect_existing().await?;
         let messages = client.replay(request).await?.into_inner();

@@ -60,7 +60,7 @@ fn values_count(filter: &EventFilter) -> usize {
 }
 
 /// What is wrong with a filter.
-fn violations_of(filter: &EventFilter) -> Vec<Violation> {
+fn violations_of(filter: &EventFilter, with_own: bool) -> Vec<Violation> {
     let mut violations = Vec::new();
     if values_count(filter) == 0 {
         let what = "says nothing, and would let every event through; leave it out, or say which \
@@ -73,7 +73,7 @@ fn violations_of(filter: &EventFilter) -> Vec<Violation> {
                 _ if text.is_empty() => Some("empty; no event has that".to_owned()),
                 "types" => check_type(text),
                 "groups" => check_group(text),
-                "correlation_ids" | "correlation_id_prefixes" => check_order(text),
+                "correlation_ids" | "correlation_id_prefixes" if !with_own => check_order(text),
                 _ => None,
             };
             violations.extend(wrong.map(|what| Violation::new(format!("{name}[{index}]"), what)));
@@ -100,7 +100,9 @@ fn check_type(text: &str) -> Option<String> {
 
 fn check_order(text: &str) -> Option<String> {
     text.starts_with(RESERVED_PREFIX).then(|| {
-        format!("begins with '{RESERVED_PREFIX}', which is the ledger's own; no event is of such")
+        format!(
+            "begins with '{RESERVED_PREFIX}', which is the ledger's own; ask for its entries, too"
+        )
     })
 }
 
@@ -109,10 +111,12 @@ impl Wanted {
     ///
     /// # Errors
     /// Everything that is wrong with them, by paths such as `filters[0].types[1]`; also where they
-    /// name more than `values_max` values together.
+    /// name more than `values_max` values together, or histories of the ledger's own where these are
+    /// not read.
     pub(crate) fn of(
         filters: &[EventFilter],
         values_max: usize,
+        with_own: bool,
     ) -> Result<Option<Self>, Vec<Violation>> {
         if filters.is_empty() {
             return Ok(None);
@@ -126,7 +130,8 @@ impl Wanted {
         let mut violations = Vec::new();
         for (index, filter) in filters.iter().enumerate() {
             let place = format!("filters[{index}]");
-            violations.extend(violations_of(filter).into_iter().map(|one| one.within(&place)));
+            violations
+                .extend(violations_of(filter, with_own).into_iter().map(|one| one.within(&place)));
         }
         if !violations.is_empty() {
             return Err(violations);
@@ -253,7 +258,7 @@ mod tests {
     }
 
     fn wants(filters: &[EventFilter], body: &[u8]) -> bool {
-        Wanted::of(filters, 100).unwrap().unwrap().wants(b"erp/1", body)
+        Wanted::of(filters, 100, false).unwrap().unwrap().wants(b"erp/1", body)
     }
 
     #[test]
@@ -331,7 +336,7 @@ mod tests {
             correlation_id_prefixes: texts_of(["$"]),
             warehouses: texts_of(["DC1", ""]),
         };
-        let violations = Wanted::of(&[wrong, EventFilter::default()], 100).unwrap_err();
+        let violations = Wanted::of(&[wrong, EventFilter::default()], 100, false).unwrap_err();
         let fields: Vec<&str> = violations.iter().map(|one| one.field.as_str()).collect();
         let types = [1, 2, 3, 4, 5].map(|index| format!("filters[0].types[{index}]"));
         let others = [
@@ -349,8 +354,8 @@ mod tests {
         assert!(group.contains("\"Exception\" is no group; allowed are commercial, "), "{group}");
 
         let many = EventFilter { sources: vec!["wms".into(); 101], ..EventFilter::default() };
-        let violations = Wanted::of(&[many], 100).unwrap_err();
+        let violations = Wanted::of(&[many], 100, false).unwrap_err();
         assert!(violations[0].description.contains("101 values; allowed are 100"));
-        assert!(Wanted::of(&[], 0).unwrap().is_none());
+        assert!(Wanted::of(&[], 0, false).unwrap().is_none());
     }
 }

@@ -33,12 +33,19 @@ pub(crate) use schema::DESCRIPTORS;
 pub(crate) use unknown::unknown_fields;
 
 use crate::limits::Limits;
-use crate::proto::OrderEvent;
+use crate::proto::{LedgerEntry, OrderEvent};
 use crate::time::ns_from_parts;
 use cursor::Value;
 
 /// Correlation ids that begin with this belong to the ledger's own entries.
 pub(crate) const RESERVED_PREFIX: char = '$';
+/// The source of the ledger's own entries.
+pub(crate) const LEDGER_SOURCE: &str = "$ledger";
+
+/// Whether an order's name is that of a history of the ledger's own.
+pub(crate) fn is_ledgers_own(correlation_id: &[u8]) -> bool {
+    correlation_id.first() == Some(&b'$')
+}
 
 /// Numbers of the fields of `OrderEvent` that the ledger reads.
 mod field {
@@ -47,6 +54,7 @@ mod field {
     pub(super) const EVENT_ID: u32 = 3;
     pub(super) const TYPE: u32 = 4;
     pub(super) const OCCURRED_AT: u32 = 5;
+    pub(super) const LEDGER_ENTRY: u32 = 90;
 }
 
 /// A valid order event, as the bytes that its producer sent.
@@ -86,6 +94,8 @@ struct Envelope {
     occurred_at_ns: Option<i64>,
     /// Parts of `occurred_at` that are good alone are not a time together.
     occurred_at_merges_badly: bool,
+    /// Whether it says what only the ledger's own entries say.
+    has_ledger_entry: bool,
 }
 
 impl Event {
@@ -158,6 +168,36 @@ impl Event {
     pub(crate) fn stored(body: Bytes) -> Self {
         let envelope = Envelope::of(&body);
         Self { body, envelope }
+    }
+
+    /// An entry of the ledger's own, by its history, its id there, and its type.
+    pub(crate) fn of_ledger(
+        (history, event_id): (String, String),
+        (event_type, entry): (&str, LedgerEntry),
+    ) -> Self {
+        let event = OrderEvent {
+            correlation_id: history,
+            source: LEDGER_SOURCE.to_owned(),
+            event_id,
+            r#type: event_type.to_owned(),
+            ledger_entry: Some(Box::new(entry)),
+            ..OrderEvent::default()
+        };
+        Self::stored(event.encode_to_vec().into())
+    }
+
+    /// An entry of the ledger's own that is stored.
+    pub(crate) fn parse_ledgers_own(body: &[u8]) -> Result<Self, Vec<Violation>> {
+        match OrderEvent::decode(body) {
+            Ok(event) if event.ledger_entry.is_some() => Ok(Self::stored(body.to_vec().into())),
+            Ok(_) => Err(vec![Violation::new("ledger_entry", "missing")]),
+            Err(error) => Err(vec![Violation::new("", error.to_string())]),
+        }
+    }
+
+    /// What an entry of the ledger's own says; `None` for the event of a producer.
+    pub(crate) fn ledger_entry(&self) -> Option<LedgerEntry> {
+        self.message().ledger_entry.map(|entry| *entry)
     }
 
     /// The producer's bytes.
@@ -240,6 +280,7 @@ impl Envelope {
                 field::CORRELATION_ID => envelope.correlation_id = range,
                 field::SOURCE => envelope.source = range,
                 field::EVENT_ID => envelope.event_id = range,
+                field::LEDGER_ENTRY => envelope.has_ledger_entry = true,
                 field::TYPE => envelope.event_type = range,
                 field::OCCURRED_AT => {
                     let earlier = occurred_at.unwrap_or((0, 0));
@@ -268,11 +309,15 @@ impl Envelope {
             }
         }
         let correlation_id = body.get(self.correlation_id.clone()).unwrap_or_default();
-        if correlation_id.first() == Some(&b'$') {
+        if is_ledgers_own(correlation_id) {
             violations.push(Violation::new(
                 "correlation_id",
                 format!("begins with '{RESERVED_PREFIX}', which is the ledger's own"),
             ));
+        }
+        if self.has_ledger_entry {
+            let what = "only the ledger's own entries have it";
+            violations.push(Violation::new("ledger_entry", what));
         }
     }
 }

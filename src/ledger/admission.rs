@@ -9,7 +9,7 @@ use super::batch::{Outcome, Prepared, PreparedEvent, Receipt};
 use super::error::{AppendError, ReusedId, WrongRevision};
 use super::known::{KnownOrder, KnownOrders};
 use crate::event::same_content;
-use crate::log::{BlockBuilder, EntryRef, Hash, KIND_EVENT, Leaf, LogReader, Point, body_hash};
+use crate::log::{BlockBuilder, EntryRef, Hash, Leaf, LogReader, Point, body_hash, flags_of};
 use crate::num::{u64_from, usize_from};
 use crate::view::{EventKey, Indexed, TailEntry, ViewError, Views};
 
@@ -256,8 +256,6 @@ impl Admission {
         let (revision, previous) = (known.revision(), *known.head());
         let position = self.block.push(&EntryRef {
             offset,
-            kind: KIND_EVENT,
-            flags: 0,
             recorded_at,
             revision,
             previous: &previous,
@@ -265,7 +263,7 @@ impl Admission {
             body: &body,
         });
         let leaf_hash = Leaf {
-            flags: 0,
+            flags: flags_of(&correlation_id),
             recorded_at,
             occurred_at: event.event.occurred_at_ns().unwrap_or(0),
             revision,

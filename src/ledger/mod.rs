@@ -10,6 +10,7 @@ mod known;
 mod links;
 mod list;
 mod open;
+mod own;
 mod page;
 mod progress;
 mod query;

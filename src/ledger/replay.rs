@@ -9,7 +9,7 @@ use super::Ledger;
 use super::error::QueryError;
 use super::wait::block_on;
 use super::writer::Head;
-use crate::event::{RecordedEvent, Wanted};
+use crate::event::{RecordedEvent, Wanted, is_ledgers_own};
 use crate::log::{Blocks, LogReader, Placed, Point};
 use crate::proto::EventFilter;
 
@@ -29,6 +29,8 @@ pub struct Replay {
     end: Option<Point>,
     /// Which events are wanted; `None`: all.
     wanted: Option<Arc<Wanted>>,
+    /// Whether entries of the ledger's own are read, too.
+    with_own: bool,
     filter_values_max: usize,
 }
 
@@ -41,6 +43,7 @@ pub(crate) struct Place(Point);
 pub struct Chunk {
     blocks: Blocks,
     wanted: Option<Arc<Wanted>>,
+    with_own: bool,
     from: u64,
     /// The offset behind the chunk.
     to: u64,
@@ -77,8 +80,8 @@ impl Ledger {
         let at = self.views.seek(from_offset)?;
         let (reader, head) = (self.reader.clone(), self.head.clone());
         let filter_values_max = self.limits.filter_values_max;
-        let (next_offset, end, wanted) = (from_offset, None, None);
-        Ok(Replay { reader, head, at, next_offset, end, wanted, filter_values_max })
+        let (next_offset, end, wanted, with_own) = (from_offset, None, None, false);
+        Ok(Replay { reader, head, at, next_offset, end, wanted, with_own, filter_values_max })
     }
 
     /// Reads the log from an offset, and waits at its head for what comes. Ends when the ledger is
@@ -136,9 +139,18 @@ impl Replay {
     /// # Errors
     /// [`QueryError::Invalid`].
     pub fn only(mut self, filters: &[EventFilter]) -> Result<Self, QueryError> {
-        let wanted = Wanted::of(filters, self.filter_values_max);
+        let wanted = Wanted::of(filters, self.filter_values_max, self.with_own);
         self.wanted = wanted.map_err(QueryError::Invalid)?.map(Arc::new);
         Ok(self)
+    }
+
+    /// Reads entries of the ledger's own, too, whose orders begin with `$`: where consumers stand,
+    /// what is parked, what was refused. Otherwise they are passed over, and a filter that names
+    /// their orders is refused: say this before [`Replay::only`].
+    #[must_use]
+    pub fn with_ledger_entries(mut self) -> Self {
+        self.with_own = true;
+        self
     }
 
     /// Goes on at the head: waits there for what comes.
@@ -172,8 +184,8 @@ impl Replay {
             // A mark lies before the wanted offset: whole chunks may have to be passed over.
             if to > from || to >= head.offset {
                 self.next_offset = to.max(from);
-                let wanted = self.wanted.clone();
-                return Ok(Chunk { blocks, wanted, from, to: self.next_offset });
+                let (wanted, with_own, to) = (self.wanted.clone(), self.with_own, self.next_offset);
+                return Ok(Chunk { blocks, wanted, with_own, from, to });
             }
         }
     }
@@ -244,7 +256,10 @@ impl Chunk {
         Ok(self.blocks.each(|placed| {
             let Placed { entry, .. } = &placed;
             let is_wanted = |wanted: &Wanted| wanted.wants(entry.correlation_id, entry.body);
-            if entry.offset >= self.from && self.wanted.as_deref().is_none_or(is_wanted) {
+            if entry.offset >= self.from
+                && (self.with_own || !is_ledgers_own(entry.correlation_id))
+                && self.wanted.as_deref().is_none_or(is_wanted)
+            {
                 each(placed);
             }
         })?)

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Progress;
 use super::error::OpenError;
 use super::open::{self, Place};
-use crate::event::Event;
+use crate::event::{Event, is_ledgers_own};
 use crate::limits::Limits;
 use crate::log::{Defect, Disk, FileSystem, Hash, LogFolder, NO_PREVIOUS, Placed, Point};
 use crate::num::u64_from;
@@ -97,12 +97,13 @@ pub fn verify(folder: &Path, progress: impl FnMut(Progress)) -> Result<VerifyRep
     }
     run.log(&log)?;
     match views {
-        Some(Ok((views, checkpoint))) => run.views(views, checkpoint.order_count),
+        Some(Ok((views, checkpoint))) => run.views(views, checkpoint.history_count),
         Some(Err(error @ ViewError::LogDiffers { .. })) => run.defect(error.to_string()),
         Some(Err(error)) => run.note(format!("views: {error}; they will be rebuilt")),
         None => run.note("there are no views; they will be rebuilt".to_owned()),
     }
-    run.report.order_count = u64_from(run.orders.len());
+    let is_order = |walked: &&Walked| !is_ledgers_own(&walked.correlation_id);
+    run.report.order_count = u64_from(run.orders.values().filter(is_order).count());
     Ok(run.report)
 }
 
@@ -204,7 +205,7 @@ impl<P: FnMut(Progress)> Verify<P> {
         }
     }
 
-    fn views(&mut self, mut views: Views, order_count: u64) {
+    fn views(&mut self, mut views: Views, history_count: u64) {
         if let Some(offset) = self.marks.keys().next() {
             let count = self.marks.len();
             self.defect(format!("views.redb: {count} marks, from offset {offset}, mark no entry"));
@@ -213,8 +214,9 @@ impl<P: FnMut(Progress)> Verify<P> {
             return self.defect(format!("views.redb: {error}"));
         }
         let in_views = self.orders.values().filter(|walked| walked.in_views > 0).count();
-        if u64_from(in_views) != order_count {
-            let what = format!("views.redb: {order_count} orders, where the log has {in_views}");
+        if u64_from(in_views) != history_count {
+            let what =
+                format!("views.redb: {history_count} histories, where the log has {in_views}");
             self.defect(what);
         }
         let (what, total) = ("orders in the views", u64_from(self.orders.len()));
@@ -299,7 +301,12 @@ fn event_defect(correlation_id: &[u8], body: &[u8]) -> Option<Defect> {
         id_bytes_max: usize::MAX,
         ..Limits::default()
     };
-    match Event::parse(body.to_vec(), &unlimited) {
+    let parsed = if is_ledgers_own(correlation_id) {
+        Event::parse_ledgers_own(body)
+    } else {
+        Event::parse(body.to_vec(), &unlimited)
+    };
+    match parsed {
         Ok(event) if event.correlation_id().as_bytes() == correlation_id => None,
         Ok(event) => {
             let what = format!("it is about order {}, its entry is not", event.correlation_id());

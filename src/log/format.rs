@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crc32fast::Hasher;
 
 use super::leaf::{Hash, Leaf, body_hash, order_hash};
-use crate::event::{Event, RecordedEvent};
+use crate::event::{Event, RecordedEvent, is_ledgers_own};
 use crate::num::{u64_from, usize_from};
 
 /// The version that segment and block headers carry.
@@ -25,7 +25,9 @@ pub(crate) const BLOCK_ALIGNMENT: usize = 8;
 /// Fills a block up to the alignment, 1 to 8 bytes, so that the end of a block is never zero.
 pub(crate) const PADDING: u8 = 0x5a;
 /// The kind of an entry that holds an order event.
-pub(crate) const KIND_EVENT: u8 = 1;
+const KIND_EVENT: u8 = 1;
+/// The flag of an entry of the ledger's own.
+const FLAG_OWN: u8 = 1;
 
 const SEGMENT_MAGIC: [u8; 8] = *b"ORDLEDGR";
 
@@ -55,8 +57,6 @@ pub(crate) struct BlockHeader {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EntryRef<'a> {
     pub(crate) offset: u64,
-    pub(crate) kind: u8,
-    pub(crate) flags: u8,
     /// Nanoseconds of the Unix epoch.
     pub(crate) recorded_at: u64,
     pub(crate) revision: u64,
@@ -224,7 +224,7 @@ impl<'a> EntryRef<'a> {
     /// The hash that the order's next entry names as `previous`.
     pub(crate) fn leaf_hash(&self) -> Hash {
         Leaf {
-            flags: self.flags,
+            flags: flags_of(self.correlation_id),
             recorded_at: self.recorded_at,
             occurred_at: crate::event::occurred_at_ns(self.body),
             revision: self.revision,
@@ -258,7 +258,7 @@ impl<'a> EntryRef<'a> {
         let id_length = u16::try_from(self.correlation_id.len()).unwrap_or(u16::MAX);
         assert_eq!(usize::from(id_length), self.correlation_id.len(), "limits bound every id");
         put(&mut header, 0, &length.to_le_bytes());
-        put(&mut header, 8, &[self.kind, self.flags]);
+        put(&mut header, 8, &[KIND_EVENT, flags_of(self.correlation_id)]);
         put(&mut header, 10, &id_length.to_le_bytes());
         put(&mut header, 12, &self.recorded_at.to_le_bytes());
         put(&mut header, 20, &self.revision.to_le_bytes());
@@ -297,16 +297,20 @@ impl<'a> EntryRef<'a> {
             rest.split_at_checked(id_length).ok_or(Defect::Length("correlation id"))?;
         let kind = take::<1>(header, 8)[0];
         let flags = take::<1>(header, 9)[0];
-        if kind != KIND_EVENT || flags != 0 {
+        if kind != KIND_EVENT || flags != flags_of(correlation_id) {
             return Err(Defect::Reserved("entry"));
         }
         let previous = header.last_chunk::<32>().ok_or(Defect::Length("entry"))?;
         let recorded_at = u64::from_le_bytes(take(header, 12));
         let revision = u64::from_le_bytes(take(header, 20));
-        let entry =
-            Self { offset, kind, flags, recorded_at, revision, previous, correlation_id, body };
+        let entry = Self { offset, recorded_at, revision, previous, correlation_id, body };
         Ok((entry, length))
     }
+}
+
+/// The flags of an entry, which follow from whose it is.
+pub(crate) fn flags_of(correlation_id: &[u8]) -> u8 {
+    if is_ledgers_own(correlation_id) { FLAG_OWN } else { 0 }
 }
 
 /// Verifies a whole block, header included, and hands out its entries with their positions in it.

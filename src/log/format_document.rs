@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::format::{
-    BLOCK_HEADER_LEN, BlockBuilder, EntryRef, KIND_EVENT, SEGMENT_HEADER_LEN, SegmentHeader,
+    BLOCK_HEADER_LEN, BlockBuilder, EntryRef, SEGMENT_HEADER_LEN, SegmentHeader, flags_of,
     read_block,
 };
 use super::recovery::{Rest, recover};
@@ -207,8 +207,8 @@ fn the_decoders_read_from_the_example_what_the_document_says() {
     let recovered = recover(&file, SEGMENT_HEADER_LEN, header.first_offset, |entry, _, _| {
         let name = |field: &str| format!("entry{}.{field}", entry.offset);
         let value = |field: &str| values[name(field).as_str()];
-        assert_eq!(entry.kind.to_string(), value("kind"));
-        assert_eq!(entry.flags.to_string(), value("flags"));
+        assert_eq!("1", value("kind"));
+        assert_eq!(flags_of(entry.correlation_id).to_string(), value("flags"));
         assert_eq!(entry.recorded_at.to_string(), value("recorded_at"));
         assert_eq!(entry.revision.to_string(), value("revision"));
         assert_eq!(to_hex(entry.previous), value("previous"));
@@ -237,7 +237,7 @@ fn what_the_example_says_encodes_to_its_bytes() {
     builder.begin();
     let mut previous = NO_PREVIOUS;
     for entry in entries {
-        let again = EntryRef { kind: KIND_EVENT, flags: 0, previous: &previous, ..entry };
+        let again = EntryRef { previous: &previous, ..entry };
         builder.push(&again);
         previous = again.leaf_hash();
     }

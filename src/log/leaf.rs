@@ -1,6 +1,7 @@
 //! The leaf: what one entry contributes to the proof that nothing was changed or left out.
 //! Does not know trees or signatures; it is part of format 1 (`docs/format.md`, "The leaf").
 
+use super::format::flags_of;
 use crate::event::RecordedEvent;
 use std::io::Write as _;
 
@@ -80,7 +81,7 @@ impl RecordedEvent {
     #[must_use]
     pub fn leaf_hash(&self) -> Hash {
         Leaf {
-            flags: 0,
+            flags: flags_of(self.event.correlation_id().as_bytes()),
             recorded_at: self.recorded_at_ns,
             occurred_at: self.event.occurred_at_ns().unwrap_or(0),
             revision: self.revision,

@@ -25,7 +25,7 @@ use crate::num::usize_from;
 
 pub(crate) use disk::{read_file, read_full_at, write_all_at, write_file};
 use format::BLOCK_HEADER_LEN;
-pub(crate) use format::{BLOCK_ALIGNMENT, BlockBuilder, EntryRef, KIND_EVENT, entry_len};
+pub(crate) use format::{BLOCK_ALIGNMENT, BlockBuilder, EntryRef, entry_len, flags_of};
 pub(crate) use leaf::{Leaf, NO_PREVIOUS, body_hash, order_hash};
 pub(crate) use reader::{Blocks, LogReader};
 #[cfg(any(fuzzing, test))]

@@ -124,9 +124,7 @@ fn last_written(bytes: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format::{
-        BlockBuilder, EntryRef, KIND_EVENT, SECTOR_LEN, SEGMENT_HEADER_LEN,
-    };
+    use super::super::format::{BlockBuilder, EntryRef, SECTOR_LEN, SEGMENT_HEADER_LEN};
     use super::super::leaf::NO_PREVIOUS;
     use super::*;
 
@@ -145,8 +143,6 @@ mod tests {
         for place in 0..2 {
             builder.push(&EntryRef {
                 offset: first_offset + place,
-                kind: KIND_EVENT,
-                flags: 0,
                 recorded_at: 7,
                 revision: place,
                 previous: &NO_PREVIOUS,

@@ -99,7 +99,6 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::log::KIND_EVENT;
     use crate::proto::{EventChunk, OrderEvent};
 
     #[test]
@@ -108,8 +107,6 @@ mod tests {
         let body = event.encode_to_vec();
         let entry = EntryRef {
             offset: 300,
-            kind: KIND_EVENT,
-            flags: 0,
             recorded_at: 1_700_000_000_000_000_007,
             revision: 0,
             previous: &[9; 32],

@@ -33,7 +33,12 @@ pub(super) async fn replay(
             Some(at) => at.checked_sub(1).map_or(Ok(0), |before| ledger.offset_after(before))?,
             None => request.from_offset,
         };
-        Ok(Begin { from_offset, filters: request.filters, follow: request.follow })
+        Ok(Begin {
+            from_offset,
+            filters: request.filters,
+            with_ledger_entries: request.include_ledger_entries,
+            follow: request.follow,
+        })
     };
     start(ledger, begin, events, shutdown).await
 }

@@ -58,6 +58,7 @@ pub(super) enum Mark {
 pub(super) struct Begin {
     pub(super) from_offset: u64,
     pub(super) filters: Vec<EventFilter>,
+    pub(super) with_ledger_entries: bool,
     pub(super) follow: bool,
 }
 
@@ -69,8 +70,12 @@ pub(super) async fn start<F: Feed>(
     shutdown: Shutdown,
 ) -> Result<ReceiverStream<Result<F::Message, Status>>, Status> {
     let (replay, follow) = blocking(ledger, move |ledger| {
-        let Begin { from_offset, filters, follow } = begin(ledger)?;
-        let mut replay = ledger.replay(from_offset)?.only(&filters)?;
+        let Begin { from_offset, filters, with_ledger_entries, follow } = begin(ledger)?;
+        let mut replay = ledger.replay(from_offset)?;
+        if with_ledger_entries {
+            replay = replay.with_ledger_entries();
+        }
+        let mut replay = replay.only(&filters)?;
         if !follow {
             replay.end_at_head();
         }

@@ -23,7 +23,8 @@ pub(super) async fn stream_orders(
     shutdown: Shutdown,
 ) -> Result<ReceiverStream<Result<wire::StreamOrdersResponse, Status>>, Status> {
     let wire::StreamOrdersRequest { from_offset, follow } = request;
-    let begin = move |_: &Ledger| Ok(Begin { from_offset, filters: Vec::new(), follow });
+    let (filters, with_ledger_entries) = (Vec::new(), false);
+    let begin = move |_: &Ledger| Ok(Begin { from_offset, filters, with_ledger_entries, follow });
     start(ledger, begin, Orders { ledger: Arc::clone(ledger), part: None }, shutdown).await
 }
 

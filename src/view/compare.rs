@@ -13,7 +13,7 @@ use super::linked::{histories_of, targets_of};
 use super::row::decode_row;
 use super::snapshot::Snapshot;
 use super::{ViewError, Views};
-use crate::event::RecordedEvent;
+use crate::event::{RecordedEvent, is_ledgers_own};
 use crate::num::u64_from;
 use crate::order::{Dimension, History, OrderStatus, derive, said_about};
 
@@ -21,6 +21,8 @@ use crate::order::{Dimension, History, OrderStatus, derive, said_about};
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     counts: BTreeMap<Vec<u8>, u64>,
+    /// Orders, and histories of the ledger's own.
+    histories: u64,
     orders: u64,
     entry_rows: u64,
     /// Keys of `by_update`, `by_word`, `facets` and `references`.
@@ -46,6 +48,16 @@ impl Views {
             let Some(row) = snapshot.order(correlation_id.as_bytes())? else {
                 return Ok(vec!["it has no number".to_owned()]);
             };
+            let entries = snapshot.entries.range((row.number, 0)..=(row.number, u64::MAX))?;
+            tally.entry_rows += u64_from(entries.count());
+            tally.histories += 1;
+            if is_ledgers_own(correlation_id.as_bytes()) {
+                let has_rows = snapshot.rows(row.number)?.is_some();
+                return Ok(has_rows
+                    .then(|| "it is no order, and has a status".to_owned())
+                    .into_iter()
+                    .collect());
+            }
             let mut events = own(correlation_id)?;
             tally.note_events(&events);
             let targets = targets_of(&events);
@@ -60,8 +72,6 @@ impl Views {
             let history = History { correlation_id, events: &events, incoming: &incoming };
             let derived = derive(&history, &self.policy);
             tally.orders += 1;
-            let entries = snapshot.entries.range((row.number, 0)..=(row.number, u64::MAX))?;
-            tally.entry_rows += u64_from(entries.count());
             let mut found = Vec::new();
             compare_links(snapshot, (row.number, correlation_id), &targets, &mut found)?;
             let Some(rows) = snapshot.rows(row.number)? else {
@@ -85,7 +95,7 @@ impl Views {
             let (rows, entry_rows) = (tally.orders, tally.entry_rows);
             let [by_update, by_word, facets, references] = tally.keys;
             let lengths = [
-                ("orders", snapshot.orders.len()?, rows),
+                ("orders", snapshot.orders.len()?, tally.histories),
                 ("entries", snapshot.entries.len()?, entry_rows),
                 ("status", snapshot.status.len()?, rows),
                 ("carried", snapshot.carried.len()?, rows),

@@ -122,7 +122,7 @@ impl Lister<'_> {
         // How far a walk comes to fill a page, if what is wanted lies evenly in its order.
         let walked = match self.query.sort {
             ListSort::StageAge(dimension) => self.count_words(dimension)?,
-            ListSort::Updated | ListSort::FirstSeen => self.snapshot.order_count(),
+            ListSort::Updated | ListSort::FirstSeen => self.snapshot.order_count()?,
         };
         let expected = u64_from(most).saturating_mul(walked) / count.max(1);
         if expected < count
@@ -166,7 +166,8 @@ impl Lister<'_> {
         }
         if self.query.filter.updated_since_ns.is_some() {
             let count = bounded(vec![self.updated()?]);
-            best.offer(count.unwrap_or(self.snapshot.order_count()), vec![self.updated()?]);
+            let count = count.map_or_else(|| self.snapshot.order_count(), Ok)?;
+            best.offer(count, vec![self.updated()?]);
         }
         Ok(best.0)
     }
@@ -230,7 +231,7 @@ impl Lister<'_> {
     fn walk(&self, most: usize, rows_max: u64) -> Result<Option<Vec<Listed>>, Failure> {
         let places = match self.query.sort {
             ListSort::Updated => vec![self.updated()?],
-            ListSort::FirstSeen => vec![self.by_number()],
+            ListSort::FirstSeen => vec![self.by_number()?],
             ListSort::StageAge(dimension) => {
                 let still = self.wanted.still.filter(|(of, _)| *of == dimension);
                 self.at_words(dimension, still.map(|(_, rank)| rank))?
@@ -249,10 +250,11 @@ impl Lister<'_> {
         Ok(Some(listed))
     }
 
-    fn by_number(&self) -> Places<'static> {
+    fn by_number(&self) -> Result<Places<'_>, Failure> {
         let (low, high) = self.bounds(0, true);
-        let end = if self.query.reverse { high.1.saturating_add(1) } else { u64::MAX };
-        Box::new((low.1..end.min(self.snapshot.order_count())).map(|number| Ok((0, number))))
+        let end = if self.query.reverse { high.1 } else { u64::MAX };
+        let range = self.snapshot.status.range(low.1..=end)?;
+        Ok(Box::new(range.map(|row| Ok((0, row?.0.value())))))
     }
 
     /// Looks at all orders that the narrowest filter leaves.

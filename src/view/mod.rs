@@ -267,6 +267,15 @@ impl Views {
         stored.into_iter().zip(tails).map(|(stored, tail)| joined(stored, tail, head)).collect()
     }
 
+    /// The names of histories that begin so, sorted.
+    pub(crate) fn names(&self, prefix: &[u8]) -> Result<BTreeSet<String>, ViewError> {
+        // The tail first, as everywhere.
+        let tail = self.tail.names(prefix);
+        let mut found = self.tables.read(|snapshot| snapshot.names(prefix))?;
+        found.extend(tail);
+        Ok(found)
+    }
+
     /// The last mark at or before an offset.
     pub(crate) fn mark(&self, offset: u64) -> Result<Option<Mark>, ViewError> {
         let stored = || self.tables.read(|snapshot| snapshot.mark(offset));
@@ -281,7 +290,7 @@ impl Views {
     /// The number of orders.
     pub(crate) fn order_count(&self) -> Result<u64, ViewError> {
         let tail = self.tail.new_order_count();
-        Ok(self.tables.read(|snapshot| Ok(snapshot.order_count()))? + tail)
+        Ok(self.tables.read(Snapshot::order_count)? + tail)
     }
 
     /// Bytes of the file.

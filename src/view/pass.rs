@@ -15,7 +15,7 @@ use super::tables::{Checkpoint, OrderRow, Tables};
 use super::tail::{Generation, TailOrder};
 use super::write::Written;
 use super::{ViewError, first_offset};
-use crate::event::RecordedEvent;
+use crate::event::{RecordedEvent, is_ledgers_own};
 use crate::log::{Hash, LogReader, Point, order_hash};
 use crate::num::{u64_from, usize_from};
 use crate::order::{Derived, History, Policy, UNRESOLVED_PREFIX, derive, moves_links, said_by};
@@ -70,7 +70,7 @@ impl Pass<'_> {
         if before.end.offset >= sealed.end.offset {
             return Ok(());
         }
-        let (orders, order_count) = self.number(sealed, before.order_count)?;
+        let (orders, history_count) = self.number(sealed, before.history_count)?;
         let (histories, sources) = self.gather(&orders, (before.end, sealed.end))?;
         let whole = |(touched, own): (&Touched<'_>, &Vec<RecordedEvent>)| {
             touched.2.entries.len() == own.len()
@@ -79,7 +79,11 @@ impl Pass<'_> {
             let what = "the log behind the views is not the one that the tail was made of";
             return Err(ViewError::Unusable(what.to_owned()));
         }
-        let foldings = orders.iter().zip(histories).map(|((hash, row, order), own)| Folding {
+        // What the ledger says of itself is indexed, and is about no order.
+        let about_orders = orders.iter().zip(histories);
+        let about_orders =
+            about_orders.filter(|((_, _, order), _)| !is_ledgers_own(&order.correlation_id));
+        let foldings = about_orders.map(|((hash, row, order), own)| Folding {
             hash: *hash,
             correlation_id: String::from_utf8_lossy(&order.correlation_id).into_owned(),
             row: *row,
@@ -98,7 +102,7 @@ impl Pass<'_> {
         let last = sealed.last.unwrap_or_default();
         let mut last_leaf = [0; 32];
         self.log.entries(&[last], |entry| last_leaf = entry.leaf_hash())?;
-        let checkpoint = Checkpoint { end: sealed.end, last, last_leaf, order_count, ..before };
+        let checkpoint = Checkpoint { end: sealed.end, last, last_leaf, history_count, ..before };
         let links = link_rows(sealed, &numbers);
         let mut orders: Vec<_> = orders.into_iter().map(|(_, row, order)| (row, order)).collect();
         orders.sort_unstable_by_key(|(row, _)| row.number);
@@ -116,11 +120,11 @@ impl Pass<'_> {
     }
 
     /// The orders of a generation with their rows as they were before it; new ones get numbers, by
-    /// first sight. Also the number of orders then.
+    /// first sight. Also the number of histories then.
     fn number<'g>(
         &self,
         sealed: &'g Generation,
-        mut order_count: u64,
+        mut history_count: u64,
     ) -> Result<(Vec<Touched<'g>>, u64), ViewError> {
         let mut by_first_sight: Vec<_> = sealed.orders.iter().collect();
         by_first_sight.sort_unstable_by_key(|(_, order)| first_offset(order));
@@ -128,14 +132,14 @@ impl Pass<'_> {
             let number = |(hash, order): (&Hash, &'g TailOrder)| {
                 let known = snapshot.order(&order.correlation_id)?;
                 let row = known.unwrap_or_else(|| {
-                    order_count += 1;
-                    OrderRow { number: order_count - 1, entry_count: 0 }
+                    history_count += 1;
+                    OrderRow { number: history_count - 1, entry_count: 0 }
                 });
                 Ok((*hash, row, order))
             };
             by_first_sight.into_iter().map(number).collect::<Result<_, Failure>>()
         })?;
-        Ok((numbered, order_count))
+        Ok((numbered, history_count))
     }
 
     /// The events of a generation by order, sharing the memory that they were read into, and what
@@ -164,7 +168,9 @@ impl Pass<'_> {
             let blocks = self.log.blocks(at, end, READ_LEN)?;
             blocks.each(|placed| {
                 let recorded = placed.entry.recorded(blocks.share(placed.entry.body));
-                note_source(&mut sources, &recorded);
+                if !is_ledgers_own(placed.entry.correlation_id) {
+                    note_source(&mut sources, &recorded);
+                }
                 let history = owner.next().and_then(|owner| histories.get_mut(owner));
                 if let Some(history) = history {
                     history.push(recorded);

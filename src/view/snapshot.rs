@@ -80,9 +80,9 @@ impl Snapshot {
         self.checkpoint.map_or(0, |checkpoint| checkpoint.end.offset)
     }
 
-    /// The number of orders.
-    pub(super) fn order_count(&self) -> u64 {
-        self.checkpoint.map_or(0, |checkpoint| checkpoint.order_count)
+    /// The number of orders; histories of the ledger's own have numbers, too, but no status.
+    pub(super) fn order_count(&self) -> Result<u64, Failure> {
+        Ok(self.status.len()?)
     }
 
     /// All entries of an order.
@@ -128,6 +128,19 @@ impl Snapshot {
     pub(super) fn order(&self, correlation_id: &[u8]) -> Result<Option<OrderRow>, Failure> {
         let row = self.orders.get(correlation_id)?;
         Ok(row.map(|row| decode_row(correlation_id, row.value())).transpose()?)
+    }
+
+    /// The names of orders that begin so.
+    pub(super) fn names(&self, prefix: &[u8]) -> Result<BTreeSet<String>, Failure> {
+        let mut names = BTreeSet::new();
+        for row in self.orders.range(prefix..)? {
+            let (key, _) = row?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            names.insert(String::from_utf8_lossy(key.value()).into_owned());
+        }
+        Ok(names)
     }
 
     /// The rows of an order; `None` where it has none yet.

@@ -64,13 +64,14 @@ pub(crate) struct Checkpoint {
     /// Place and leaf hash of the last entry; without meaning where there is none.
     pub(super) last: Point,
     pub(super) last_leaf: Hash,
-    pub(crate) order_count: u64,
+    /// Orders, and histories of the ledger's own: the next one's number.
+    pub(crate) history_count: u64,
 }
 
 impl Checkpoint {
     pub(super) fn empty(ledger_id: [u8; 16]) -> Self {
         let (end, last) = (Point::default(), Point::default());
-        Self { ledger_id, end, last, last_leaf: [0; 32], order_count: 0 }
+        Self { ledger_id, end, last, last_leaf: [0; 32], history_count: 0 }
     }
 
     /// Whether the log holds what the views were made of.

@@ -9,6 +9,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::EventKey;
+use crate::event::is_ledgers_own;
 use crate::log::{FIRST_BLOCK_POSITION, Hash, Placed, Point, order_hash};
 
 /// Log bytes between two marks.
@@ -169,6 +170,16 @@ impl Tail {
         below.map(|naming| naming.correlation_id.clone()).collect()
     }
 
+    /// The names of orders that the tail has and that begin so. It looks at all of them.
+    pub(super) fn names(&self, prefix: &[u8]) -> Vec<String> {
+        let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
+        let sealed = generations.sealed.iter().flat_map(|sealed| sealed.orders.values());
+        let orders = sealed.chain(generations.current.orders.values());
+        let names = orders.map(|order| &order.correlation_id);
+        let names = names.filter(|name| name.starts_with(prefix));
+        names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+    }
+
     /// Whether the tail has entries of an order.
     pub(crate) fn has(&self, order: &Hash) -> bool {
         let generations = self.generations.read().unwrap_or_else(PoisonError::into_inner);
@@ -247,7 +258,8 @@ impl Generation {
             self.namings.entry(order_hash(target.as_bytes())).or_default().push(naming);
         }
         self.size.entries += 1;
-        self.new_order_count += u64::from(entry.indexed.revision == 0);
+        let is_new = entry.indexed.revision == 0 && !is_ledgers_own(entry.correlation_id);
+        self.new_order_count += u64::from(is_new);
         self.last = Some(entry.indexed.place);
     }
 }

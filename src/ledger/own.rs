@@ -1,0 +1,132 @@
+//! Histories of the ledger's own: what it writes about itself, and finds again.
+//! Does not know what they say.
+
+use super::Ledger;
+use super::error::QueryError;
+use crate::event::{RecordedEvent, is_ledgers_own};
+
+impl Ledger {
+    /// The names of the histories of the ledger's own that begin so, sorted.
+    ///
+    /// # Errors
+    /// Where the views cannot be read.
+    pub(crate) fn own_histories(&self, prefix: &str) -> Result<Vec<String>, QueryError> {
+        debug_assert!(is_ledgers_own(prefix.as_bytes()), "orders are listed by their status");
+        Ok(self.views.names(prefix.as_bytes())?.into_iter().collect())
+    }
+
+    /// All entries of a history, by revision.
+    ///
+    /// # Errors
+    /// Where log or views cannot be read.
+    pub(crate) fn own_history(&self, name: &str) -> Result<Vec<RecordedEvent>, QueryError> {
+        self.read(name, &self.locate(name, self.head())?)
+    }
+
+    /// The last entry of a history.
+    ///
+    /// # Errors
+    /// Where log or views cannot be read.
+    pub(crate) fn last_of_history(&self, name: &str) -> Result<Option<RecordedEvent>, QueryError> {
+        let places = self.locate(name, self.head())?;
+        let last = places.len().saturating_sub(1);
+        Ok(self.read(name, places.get(last..).unwrap_or_default())?.pop())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Event, is_ledgers_own};
+    use crate::ledger::{Batch, Ledger, Options, verify};
+    use crate::proto::{EventFilter, LedgerEntry, OrderEvent};
+
+    fn own(history: &str, id: u32) -> Event {
+        let entry = LedgerEntry { actor: format!("operator {id}"), ..LedgerEntry::default() };
+        Event::of_ledger((history.to_owned(), id.to_string()), ("consumer.advanced", entry))
+    }
+
+    fn told(order: &str, id: u32) -> Event {
+        let event = OrderEvent {
+            correlation_id: order.to_owned(),
+            source: "erp".into(),
+            event_id: id.to_string(),
+            r#type: "order.created".into(),
+            ..OrderEvent::default()
+        };
+        Event::new(&event).unwrap()
+    }
+
+    fn offsets(ledger: &Ledger, with_own: bool, filters: &[EventFilter]) -> Vec<u64> {
+        let replay = ledger.replay(0).unwrap();
+        let replay = if with_own { replay.with_ledger_entries() } else { replay };
+        let mut replay = replay.only(filters).unwrap();
+        let mut offsets = Vec::new();
+        loop {
+            let chunk = replay.next_chunk().unwrap();
+            if chunk.is_empty() {
+                return offsets;
+            }
+            offsets.extend(chunk.events().unwrap().iter().map(|event| event.offset));
+        }
+    }
+
+    /// Seen red with rows for every history, and with sources of every entry.
+    #[test]
+    fn what_the_ledger_says_of_itself_is_kept_beside_the_orders() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..3_u32 {
+            let ledger = Ledger::open(&folder, Options::default()).unwrap();
+            for id in 0..10 {
+                let id = round * 10 + id;
+                let order = told(&format!("erp/{id}"), id);
+                ledger.append(Batch::of([own("$consumers/a", id), order])).unwrap();
+                ledger.append(Batch::of([own(&format!("$consumers/b/{id}"), id)])).unwrap();
+            }
+            if round == 1 {
+                ledger.list_orders(&crate::proto::ListOrdersRequest::default()).unwrap();
+            }
+            let so_far = u64::from(round + 1) * 10;
+            assert_eq!(ledger.order_count().unwrap(), so_far);
+            assert_eq!(offsets(&ledger, false, &[]).len() as u64, so_far);
+            assert_eq!(offsets(&ledger, true, &[]).len() as u64, 3 * so_far);
+            let of_a = EventFilter {
+                correlation_ids: vec!["$consumers/a".to_owned()],
+                ..EventFilter::default()
+            };
+            assert_eq!(offsets(&ledger, true, std::slice::from_ref(&of_a)).len() as u64, so_far);
+            assert!(ledger.replay(0).unwrap().only(&[of_a]).is_err(), "its entries are not read");
+
+            let names = ledger.own_histories("$consumers/").unwrap();
+            assert_eq!(names.len() as u64, so_far + 1);
+            assert_eq!(ledger.own_histories("$consumers/b/").unwrap().len() as u64, so_far);
+            assert_eq!(ledger.own_histories("$dead-letters/").unwrap(), Vec::<String>::new());
+            assert_eq!(ledger.own_history("$consumers/a").unwrap().len() as u64, so_far);
+            let last = ledger.last_of_history("$consumers/a").unwrap().unwrap();
+            let actor = last.event.ledger_entry().unwrap().actor;
+            assert_eq!(actor, format!("operator {}", so_far - 1));
+            assert!(ledger.last_of_history("$consumers/none").unwrap().is_none());
+
+            let listed = ledger.list_orders(&crate::proto::ListOrdersRequest::default()).unwrap();
+            assert_eq!(listed.orders.len() as u64, so_far);
+            let ours = |id: &String| is_ledgers_own(id.as_bytes());
+            assert!(!listed.orders.iter().any(|row| ours(&row.correlation_id)));
+            let (sources, _) = ledger.views.sources().unwrap();
+            assert_eq!(sources.iter().map(|one| one.source.as_str()).collect::<Vec<_>>(), ["erp"]);
+            drop(ledger);
+            let report = verify(folder.path(), |_| {}).unwrap();
+            assert_eq!(report.defects, Vec::<String>::new());
+            assert_eq!((report.order_count, report.entry_count), (so_far, 3 * so_far));
+        }
+        std::fs::remove_file(folder.path().join("views.redb")).unwrap();
+        drop(Ledger::open(&folder, Options::default()).unwrap());
+        assert_eq!(verify(folder.path(), |_| {}).unwrap().defects, Vec::<String>::new());
+    }
+
+    #[test]
+    fn producers_cannot_say_what_the_ledger_says() {
+        let event = OrderEvent { ledger_entry: Some(Box::default()), ..told("erp/1", 1).message() };
+        let violations = Event::new(&event).unwrap_err();
+        assert_eq!(violations.len(), 1, "{violations:?}");
+        assert_eq!(violations[0].field, "ledger_entry");
+    }
+}
