@@ -32,6 +32,7 @@
 //! ```
 
 pub mod cli;
+mod delivery;
 pub mod demo;
 mod event;
 #[cfg(any(fuzzing, test))]
@@ -46,6 +47,7 @@ mod rpc;
 mod time;
 mod view;
 
+pub use delivery::DeliveryError;
 pub use event::{
     EVENT_TYPES, Event, EventType, Group, RecordedEvent, Violation, event_to_json, event_type,
     order_to_json,
@@ -59,7 +61,9 @@ pub use ledger::{
 pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};
 pub use order::{History, Policy, WarehousePolicy, fold};
-pub use rpc::{LedgerServiceClient, ServeError, ServeOptions, serve, while_opening};
+pub use rpc::{
+    DeliveryServiceClient, LedgerServiceClient, ServeError, ServeOptions, serve, while_opening,
+};
 pub use view::ViewError;
 
 /// The README's Rust example, run as it stands there.

@@ -18,7 +18,7 @@ use super::lines::{Line, Lines, total_bytes};
 use super::output::grouped;
 use super::target::Target;
 use crate::ledger::FailureClass;
-use crate::rpc::{Client, Status, class_of, wire};
+use crate::rpc::{LedgerClient, Status, class_of, wire};
 
 /// Events of a batch.
 const BATCH_EVENTS: usize = 500;
@@ -121,7 +121,7 @@ impl Progress {
 /// Sends lines in batches.
 #[derive(Clone)]
 pub(super) struct Importer {
-    client: Client,
+    client: LedgerClient,
     on_error: OnError,
     name: String,
     done: Done,
@@ -131,7 +131,7 @@ pub(super) struct Importer {
 type Batch = (Vec<u64>, Vec<Bytes>);
 
 impl Importer {
-    pub(super) fn new(client: Client, on_error: OnError) -> Self {
+    pub(super) fn new(client: LedgerClient, on_error: OnError) -> Self {
         Self { client, on_error, name: String::new(), done: Done::default() }
     }
 

@@ -9,7 +9,7 @@ use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::policy;
 use crate::ledger::{Ledger, Options};
-use crate::rpc::{Client, connect, connect_local};
+use crate::rpc::{Clients, LedgerClient, connect, connect_local};
 
 /// The folder of a ledger where none is named.
 pub(super) const DEFAULT_FOLDER: &str = "ledger-data";
@@ -39,12 +39,17 @@ enum Place {
 
 impl Target {
     /// Opens the ledger, which is made where none is, or connects to the server.
-    pub(super) async fn connect(&self) -> Result<Client, Failure> {
-        self.open(self.place()?).await
+    pub(super) async fn connect(&self) -> Result<LedgerClient, Failure> {
+        Ok(self.open(self.place()?).await?.ledger)
     }
 
     /// As [`Target::connect`], for commands that only read: a folder without a ledger is an error.
-    pub(super) async fn connect_existing(&self) -> Result<Client, Failure> {
+    pub(super) async fn connect_existing(&self) -> Result<LedgerClient, Failure> {
+        Ok(self.existing().await?.ledger)
+    }
+
+    /// All clients of a ledger that is there.
+    pub(super) async fn existing(&self) -> Result<Clients, Failure> {
         let place = self.place()?;
         if let Place::Folder(folder) = &place
             && !folder.join("format").exists()
@@ -77,7 +82,7 @@ impl Target {
         }
     }
 
-    async fn open(&self, place: Place) -> Result<Client, Failure> {
+    async fn open(&self, place: Place) -> Result<Clients, Failure> {
         match place {
             Place::Folder(folder) => {
                 let variable = || std::env::var_os("ORDER_LEDGER_POLICY").map(PathBuf::from);

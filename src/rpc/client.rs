@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use tonic::body::Body;
 use tonic::codegen::http;
+use tonic::service::Routes;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt as _};
 
+use super::delivery::Delivery;
 use super::service::{Service, Shutdown};
-use super::wire::ledger_service_client::LedgerServiceClient as StoredClient;
+use super::wire::delivery_service_client::DeliveryServiceClient as StoredDeliveryClient;
+use super::wire::delivery_service_server::DeliveryServiceServer;
+use super::wire::ledger_service_client::LedgerServiceClient as StoredLedgerClient;
 use super::wire::ledger_service_server::LedgerServiceServer;
 use crate::ledger::Ledger;
 
@@ -26,6 +30,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/client/orderledger.v1.rs"));
 }
 
+pub use generated::delivery_service_client::DeliveryServiceClient;
 pub use generated::ledger_service_client::LedgerServiceClient;
 
 /// Messages that a client takes may be larger than those that it sends: pages and chunks.
@@ -34,12 +39,22 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 
-/// A client of a ledger, wherever it is, that sees events as the bytes that are stored.
-pub(crate) type Client =
-    StoredClient<BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>>;
+/// The way to a ledger, wherever it is.
+type Way = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxError>;
+/// A client of a ledger that sees events as the bytes that are stored.
+pub(crate) type LedgerClient = StoredLedgerClient<Way>;
+/// A client of its consumers, the same way.
+pub(crate) type DeliveryClient = StoredDeliveryClient<Way>;
+
+/// The clients of one ledger.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    pub(crate) ledger: LedgerClient,
+    pub(crate) delivery: DeliveryClient,
+}
 
 /// Connects to a server, `http://host:port`.
-pub(crate) async fn connect(url: &str) -> Result<Client, tonic::transport::Error> {
+pub(crate) async fn connect(url: &str) -> Result<Clients, tonic::transport::Error> {
     let channel = tonic::transport::Endpoint::from_shared(url.to_owned())?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -47,22 +62,35 @@ pub(crate) async fn connect(url: &str) -> Result<Client, tonic::transport::Error
         .tcp_nodelay(true)
         .connect()
         .await?;
-    let channel = channel.map_err(BoxError::from);
-    Ok(sized(StoredClient::new(BoxCloneSyncService::new(channel))))
+    Ok(Clients::over(BoxCloneSyncService::new(channel.map_err(BoxError::from))))
 }
 
-/// Calls the service of a ledger in this process, without a socket.
-pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Client {
-    let service = LedgerServiceServer::new(Service::new(ledger, Shutdown::never()))
+/// Calls the services of a ledger in this process, without a socket.
+pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Clients {
+    let delivery = Delivery::new(Arc::clone(&ledger), Shutdown::never());
+    let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let service = tower::ServiceExt::<http::Request<Body>>::map_err(
-        service,
+    let ledger = LedgerServiceServer::new(Service::new(ledger, Shutdown::never()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let routes = Routes::new(ledger).add_service(delivery);
+    let routes = tower::ServiceExt::<http::Request<Body>>::map_err(
+        routes,
         |never: std::convert::Infallible| match never {},
     );
-    sized(StoredClient::new(BoxCloneSyncService::new(service)))
+    Clients::over(BoxCloneSyncService::new(routes))
 }
 
-fn sized(client: Client) -> Client {
-    client.max_decoding_message_size(MESSAGE_BYTES_MAX).max_encoding_message_size(MESSAGE_BYTES_MAX)
+impl Clients {
+    fn over(way: Way) -> Self {
+        Self {
+            ledger: StoredLedgerClient::new(way.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            delivery: StoredDeliveryClient::new(way)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod client;
 mod codec;
 mod connection;
 mod convert;
+mod delivery;
 mod encode;
 mod explain;
 mod opening;
@@ -19,10 +20,10 @@ mod stream;
 mod stream_orders;
 pub(crate) mod wire;
 
-pub use client::LedgerServiceClient;
+pub use client::{DeliveryServiceClient, LedgerServiceClient};
 pub use opening::while_opening;
 pub use serve::{ServeError, ServeOptions, serve};
 
-pub(crate) use client::{Client, connect, connect_local};
+pub(crate) use client::{Clients, DeliveryClient, LedgerClient, connect, connect_local};
 pub(crate) use status::{class_of, error_details};
 pub(crate) use tonic::{Code, Status, Streaming};

@@ -13,8 +13,10 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 
 use super::connection::Connection;
+use super::delivery::Delivery;
 use super::explain::Explain;
 use super::service::{Service, Shutdown};
+use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
@@ -70,7 +72,8 @@ const FRAME_BYTES: u32 = 256 * 1024;
 /// How long connections may take to end when they are cut off.
 const CUT_TIME_MAX: Duration = Duration::from_secs(1);
 /// The names under which the health service is asked: the ledger, and the server as a whole.
-pub(super) const SERVICES: [&str; 2] = [LedgerServiceServer::<Service>::NAME, ""];
+pub(super) const SERVICES: [&str; 3] =
+    [LedgerServiceServer::<Service>::NAME, DeliveryServiceServer::<Delivery>::NAME, ""];
 /// How often the health service looks whether the ledger takes appends.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -91,6 +94,10 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     let service = Service::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
     let service = LedgerServiceServer::new(service)
+        .max_decoding_message_size(options.message_bytes_max)
+        .max_encoding_message_size(usize::MAX);
+    let delivery = Delivery::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
+    let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
     let reflection = || {
@@ -118,6 +125,7 @@ pub async fn serve(
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?)
         .add_service(service)
+        .add_service(delivery)
         .serve_with_incoming_shutdown(connections, async move {
             no_more_calls.begun().await;
         });

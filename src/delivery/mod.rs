@@ -1,0 +1,6 @@
+//! Delivery: consumers that keep their place in the log, and dead letters. All that it knows is
+//! entries of the ledger's own. Does not know gRPC or the command line.
+
+mod error;
+
+pub use error::DeliveryError;
