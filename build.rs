@@ -39,15 +39,32 @@ const SHARED_FILES: [&str; 4] = [
 ];
 
 /// Other messages that are the library's own types on the server too.
-const SHARED_MESSAGES: [&str; 8] = [
+const SHARED_MESSAGES: [&str; 25] = [
+    "AtHead",
     "Basis",
+    "ConsumeClosedReason",
+    "ConsumeProgress",
+    "ConsumeRefused",
+    "ConsumeRequest",
+    "Consumer",
+    "ConsumerMember",
+    "ConsumerState",
     "FindOrdersRequest",
     "FindOrdersResponse",
     "FoundOrder",
+    "JoinConsumer",
     "ListOrdersRequest",
     "ListOrdersResponse",
+    "ListParkedRequest",
+    "ListParkedResponse",
     "OrderFilter",
     "OrderSort",
+    "ParkedFilter",
+    "ParkedOrder",
+    "ReplayParkedRequest",
+    "ReplayParkedResponse",
+    "SkipParkedRequest",
+    "SkipParkedResponse",
 ];
 
 /// Message fields that the server handles as bytes: `(message, field)`.

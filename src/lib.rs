@@ -47,7 +47,7 @@ mod rpc;
 mod time;
 mod view;
 
-pub use delivery::DeliveryError;
+pub use delivery::{Consumers, Delivered, DeliveryError, Member, Start, Told, Voice};
 pub use event::{
     EVENT_TYPES, Event, EventType, Group, RecordedEvent, Violation, event_to_json, event_type,
     order_to_json,

@@ -32,6 +32,8 @@ pub struct Limits {
     pub page_rows_max: usize,
     /// Values in all filters of a replay together.
     pub filter_values_max: usize,
+    /// Consumers of the ledger.
+    pub consumers_max: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +49,7 @@ impl Default for Limits {
             tail_entries_max: 262_144,
             page_rows_max: 10_000,
             filter_values_max: 1_000,
+            consumers_max: 1_000,
         }
     }
 }

@@ -24,6 +24,9 @@ pub enum DeliveryError {
     /// The consumers of the ledger are open already.
     #[error("the consumers of this ledger are open already, in this process")]
     AlreadyOpen,
+    /// A consumer cannot go on.
+    #[error("the consumer has stopped: {0}")]
+    Stopped(String),
     /// The consumers were closed.
     #[error("the consumers are closed")]
     Closed,
@@ -44,7 +47,7 @@ impl DeliveryError {
             | Self::UnknownConsumer(_)
             | Self::ConsumerExists { .. }
             | Self::AlreadyOpen => FailureClass::Refused,
-            Self::Closed => FailureClass::NotWritten,
+            Self::Closed | Self::Stopped(_) => FailureClass::NotWritten,
             Self::Append(error) => error.class(),
             Self::Query(error) => error.class(),
         }

@@ -98,6 +98,14 @@ fn check_type(text: &str) -> Option<String> {
     })
 }
 
+/// Whether a rule for types, as [`EventFilter`] has them, means a type.
+pub(crate) fn type_matches(rule: &str, event_type: &str) -> bool {
+    match rule.strip_suffix('*') {
+        Some(prefix) => event_type.starts_with(prefix),
+        None => rule == event_type,
+    }
+}
+
 fn check_order(text: &str) -> Option<String> {
     text.starts_with(RESERVED_PREFIX).then(|| {
         format!(

@@ -101,6 +101,15 @@ impl Ledger {
         })
     }
 
+    /// An order as lists show it, as far as the views go; `None` where they do not have it.
+    pub(crate) fn status_of(
+        &self,
+        correlation_id: &str,
+    ) -> Result<Option<proto::OrderStatus>, QueryError> {
+        let status = self.views.status(correlation_id)?;
+        Ok(status.map(|status| status.to_message(correlation_id)))
+    }
+
     pub(super) fn list(&self, query: &ListQuery) -> Result<OrderList, QueryError> {
         let since = query.filter.updated_since_ns;
         // What was recorded at the time itself counts.

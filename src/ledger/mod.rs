@@ -12,6 +12,7 @@ mod list;
 mod open;
 mod own;
 mod page;
+mod pick;
 mod progress;
 mod query;
 mod queue;
@@ -26,6 +27,7 @@ mod writer;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -36,6 +38,8 @@ pub use as_of::AsOf;
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
 pub use links::FullHistory;
+pub(crate) use page::{page_rows, token, token_of};
+pub(crate) use pick::EntryPlace;
 pub use progress::Progress;
 pub use query::{Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub(crate) use replay::Place;
@@ -105,6 +109,8 @@ pub struct Ledger {
     policy: Policy,
     block_len_max: usize,
     id: String,
+    /// Whether somebody has its consumers open.
+    delivers: AtomicBool,
     _lock: Box<dyn fmt::Debug + Send + Sync>,
 }
 
@@ -239,6 +245,16 @@ impl Ledger {
         {
             tracing::error!("the writer had panicked; the ledger was poisoned");
         }
+    }
+
+    /// Takes the ledger's consumers for the caller alone; `false` where somebody has them.
+    pub(crate) fn claim_delivery(&self) -> bool {
+        !self.delivers.swap(true, Ordering::AcqRel)
+    }
+
+    /// Gives them back.
+    pub(crate) fn release_delivery(&self) {
+        self.delivers.store(false, Ordering::Release);
     }
 
     fn head_now(&self) -> Head {

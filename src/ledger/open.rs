@@ -117,6 +117,7 @@ fn open_once(
         policy,
         block_len_max,
         id: to_hex(&ledger_id),
+        delivers: std::sync::atomic::AtomicBool::new(false),
         _lock: lock,
     })
 }

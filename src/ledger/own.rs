@@ -15,6 +15,14 @@ impl Ledger {
         Ok(self.views.names(prefix.as_bytes())?.into_iter().collect())
     }
 
+    /// The last of the names of histories of the ledger's own that begin so.
+    ///
+    /// # Errors
+    /// Where the views cannot be read.
+    pub(crate) fn last_own_history(&self, prefix: &str) -> Result<Option<String>, QueryError> {
+        Ok(self.views.last_name(prefix.as_bytes())?)
+    }
+
     /// All entries of a history, by revision.
     ///
     /// # Errors
@@ -38,6 +46,7 @@ impl Ledger {
 mod tests {
     use crate::event::{Event, is_ledgers_own};
     use crate::ledger::{Batch, Ledger, Options, verify};
+    use crate::num::u64_from;
     use crate::proto::{EventFilter, LedgerEntry, OrderEvent};
 
     fn own(history: &str, id: u32) -> Event {
@@ -56,17 +65,17 @@ mod tests {
         Event::new(&event).unwrap()
     }
 
-    fn offsets(ledger: &Ledger, with_own: bool, filters: &[EventFilter]) -> Vec<u64> {
+    fn count(ledger: &Ledger, with_own: bool, filters: &[EventFilter]) -> u64 {
         let replay = ledger.replay(0).unwrap();
         let replay = if with_own { replay.with_ledger_entries() } else { replay };
         let mut replay = replay.only(filters).unwrap();
-        let mut offsets = Vec::new();
+        let mut count = 0;
         loop {
             let chunk = replay.next_chunk().unwrap();
             if chunk.is_empty() {
-                return offsets;
+                return count;
             }
-            offsets.extend(chunk.events().unwrap().iter().map(|event| event.offset));
+            count += u64_from(chunk.events().unwrap().len());
         }
     }
 
@@ -87,27 +96,32 @@ mod tests {
             }
             let so_far = u64::from(round + 1) * 10;
             assert_eq!(ledger.order_count().unwrap(), so_far);
-            assert_eq!(offsets(&ledger, false, &[]).len() as u64, so_far);
-            assert_eq!(offsets(&ledger, true, &[]).len() as u64, 3 * so_far);
+            assert_eq!(count(&ledger, false, &[]), so_far);
+            assert_eq!(count(&ledger, true, &[]), 3 * so_far);
             let of_a = EventFilter {
                 correlation_ids: vec!["$consumers/a".to_owned()],
                 ..EventFilter::default()
             };
-            assert_eq!(offsets(&ledger, true, std::slice::from_ref(&of_a)).len() as u64, so_far);
+            assert_eq!(count(&ledger, true, std::slice::from_ref(&of_a)), so_far);
             assert!(ledger.replay(0).unwrap().only(&[of_a]).is_err(), "its entries are not read");
 
             let names = ledger.own_histories("$consumers/").unwrap();
-            assert_eq!(names.len() as u64, so_far + 1);
-            assert_eq!(ledger.own_histories("$consumers/b/").unwrap().len() as u64, so_far);
+            assert_eq!(u64_from(names.len()), so_far + 1);
+            let of_b = ledger.own_histories("$consumers/b/").unwrap();
+            assert_eq!(u64_from(of_b.len()), so_far);
+            let last = ledger.last_own_history("$consumers/b/").unwrap();
+            assert_eq!(last.as_deref(), names.last().map(String::as_str));
+            assert_eq!(ledger.last_own_history("$consumers/0").unwrap(), None);
             assert_eq!(ledger.own_histories("$dead-letters/").unwrap(), Vec::<String>::new());
-            assert_eq!(ledger.own_history("$consumers/a").unwrap().len() as u64, so_far);
+            let of_a = ledger.own_history("$consumers/a").unwrap();
+            assert_eq!(u64_from(of_a.len()), so_far);
             let last = ledger.last_of_history("$consumers/a").unwrap().unwrap();
             let actor = last.event.ledger_entry().unwrap().actor;
             assert_eq!(actor, format!("operator {}", so_far - 1));
             assert!(ledger.last_of_history("$consumers/none").unwrap().is_none());
 
             let listed = ledger.list_orders(&crate::proto::ListOrdersRequest::default()).unwrap();
-            assert_eq!(listed.orders.len() as u64, so_far);
+            assert_eq!(u64_from(listed.orders.len()), so_far);
             let ours = |id: &String| is_ledgers_own(id.as_bytes());
             assert!(!listed.orders.iter().any(|row| ours(&row.correlation_id)));
             let (sources, _) = ledger.views.sources().unwrap();

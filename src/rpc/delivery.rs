@@ -1,25 +1,68 @@
-//! The delivery service's methods, one line each. Does not know what they do.
+//! The delivery service's methods: convert, call, convert. Does not know how a consumer works.
 
 use std::sync::Arc;
 
+use tokio::sync::OnceCell;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::consume;
 use super::service::Shutdown;
+use super::status::{IntoStatus as _, invalid};
 use super::wire;
 use super::wire::delivery_service_server::DeliveryService;
+use crate::delivery::{Consumers, DeliveryError, Start, recorded_start};
+use crate::event::Violation;
 use crate::ledger::Ledger;
+use crate::proto;
 
 /// The consumers and dead letters of one ledger.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
     ledger: Arc<Ledger>,
     shutdown: Shutdown,
+    /// Opened when somebody asks for them first.
+    consumers: Arc<OnceCell<Consumers>>,
 }
 
 impl Delivery {
     pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown) -> Self {
-        Self { ledger, shutdown }
+        Self { ledger, shutdown, consumers: Arc::default() }
+    }
+
+    async fn consumers(&self) -> Result<&Consumers, Status> {
+        let open = || Consumers::open(Arc::clone(&self.ledger));
+        self.consumers.get_or_try_init(open).await.map_err(DeliveryError::into_status)
+    }
+
+    /// Ends all memberships and stores where the consumers stand.
+    pub(super) async fn close(&self) {
+        if let Some(consumers) = self.consumers.get() {
+            consumers.close().await;
+        }
+    }
+}
+
+/// What a request must have.
+fn required<T>(field: &str, said: Option<T>) -> Result<T, Status> {
+    said.ok_or_else(|| invalid(&[Violation::new(field, "missing")]))
+}
+
+fn begin_of(start: wire::create_consumer_request::Start) -> Result<Start, DeliveryError> {
+    use wire::create_consumer_request::Start as Said;
+    match start {
+        Said::FromOffset(offset) => Ok(Start::Offset(offset)),
+        Said::FromRecorded(time) => recorded_start("from_recorded", time),
+        Said::AtHead(proto::AtHead {}) => Ok(Start::Head),
+    }
+}
+
+fn place_of(to: wire::reset_consumer_request::To) -> Result<Start, DeliveryError> {
+    use wire::reset_consumer_request::To as Said;
+    match to {
+        Said::Offset(offset) => Ok(Start::Offset(offset)),
+        Said::Recorded(time) => recorded_start("recorded", time),
+        Said::Head(proto::AtHead {}) => Ok(Start::Head),
     }
 }
 
@@ -29,82 +72,99 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<wire::CreateConsumerRequest>,
     ) -> Result<Response<wire::CreateConsumerResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        let wire::CreateConsumerRequest { settings, start, actor } = request.into_inner();
+        let settings = required("settings", settings)?;
+        let start = start.map_or(Ok(Start::Offset(0)), begin_of);
+        let start = start.map_err(DeliveryError::into_status)?;
+        let created = self.consumers().await?.create(settings, start, &actor).await;
+        let (consumer, existed) = created.map_err(DeliveryError::into_status)?;
+        Ok(Response::new(wire::CreateConsumerResponse { consumer: Some(consumer), existed }))
     }
 
     async fn update_consumer(
         &self,
         request: Request<wire::UpdateConsumerRequest>,
     ) -> Result<Response<wire::UpdateConsumerResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        let wire::UpdateConsumerRequest { settings, actor } = request.into_inner();
+        let settings = required("settings", settings)?;
+        let updated = self.consumers().await?.update(settings, &actor).await;
+        let consumer = Some(updated.map_err(DeliveryError::into_status)?);
+        Ok(Response::new(wire::UpdateConsumerResponse { consumer }))
     }
 
     async fn delete_consumer(
         &self,
         request: Request<wire::DeleteConsumerRequest>,
     ) -> Result<Response<wire::DeleteConsumerResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        let wire::DeleteConsumerRequest { consumer, actor } = request.into_inner();
+        let deleted = self.consumers().await?.delete(&consumer, &actor).await;
+        deleted.map_err(DeliveryError::into_status)?;
+        Ok(Response::new(wire::DeleteConsumerResponse {}))
     }
 
     async fn list_consumers(
         &self,
-        request: Request<wire::ListConsumersRequest>,
+        _: Request<wire::ListConsumersRequest>,
     ) -> Result<Response<wire::ListConsumersResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        let consumers = self.consumers().await?.list().await;
+        let consumers = consumers.map_err(DeliveryError::into_status)?;
+        Ok(Response::new(wire::ListConsumersResponse { consumers }))
     }
 
     async fn get_consumer(
         &self,
         request: Request<wire::GetConsumerRequest>,
     ) -> Result<Response<wire::GetConsumerResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        let consumer = self.consumers().await?.get(&request.into_inner().consumer).await;
+        let consumer = Some(consumer.map_err(DeliveryError::into_status)?);
+        Ok(Response::new(wire::GetConsumerResponse { consumer }))
     }
 
     type ConsumeStream = ReceiverStream<Result<wire::ConsumeResponse, Status>>;
 
     async fn consume(
         &self,
-        request: Request<Streaming<wire::ConsumeRequest>>,
+        request: Request<Streaming<proto::ConsumeRequest>>,
     ) -> Result<Response<Self::ConsumeStream>, Status> {
-        let _ = (&self.ledger, &self.shutdown, request);
-        Err(Status::unimplemented("not yet"))
+        if self.shutdown.has_begun() {
+            return Err(DeliveryError::Closed.into_status());
+        }
+        consume::consume(self.consumers().await?, request.into_inner()).await.map(Response::new)
     }
 
     async fn list_parked(
         &self,
-        request: Request<wire::ListParkedRequest>,
-    ) -> Result<Response<wire::ListParkedResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        request: Request<proto::ListParkedRequest>,
+    ) -> Result<Response<proto::ListParkedResponse>, Status> {
+        let listed = self.consumers().await?.list_parked(request.get_ref()).await;
+        listed.map(Response::new).map_err(DeliveryError::into_status)
     }
 
     async fn replay_parked(
         &self,
-        request: Request<wire::ReplayParkedRequest>,
-    ) -> Result<Response<wire::ReplayParkedResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        request: Request<proto::ReplayParkedRequest>,
+    ) -> Result<Response<proto::ReplayParkedResponse>, Status> {
+        let replayed = self.consumers().await?.replay_parked(request.get_ref()).await;
+        replayed.map(Response::new).map_err(DeliveryError::into_status)
     }
 
     async fn skip_parked(
         &self,
-        request: Request<wire::SkipParkedRequest>,
-    ) -> Result<Response<wire::SkipParkedResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        request: Request<proto::SkipParkedRequest>,
+    ) -> Result<Response<proto::SkipParkedResponse>, Status> {
+        let skipped = self.consumers().await?.skip_parked(request.get_ref()).await;
+        skipped.map(Response::new).map_err(DeliveryError::into_status)
     }
 
     async fn reset_consumer(
         &self,
         request: Request<wire::ResetConsumerRequest>,
     ) -> Result<Response<wire::ResetConsumerResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        let wire::ResetConsumerRequest { consumer, to, actor, reason } = request.into_inner();
+        let to = place_of(required("to", to)?).map_err(DeliveryError::into_status)?;
+        let reset = self.consumers().await?.reset(&consumer, to, (&actor, &reason)).await;
+        let consumer = Some(reset.map_err(DeliveryError::into_status)?);
+        Ok(Response::new(wire::ResetConsumerResponse { consumer }))
     }
 
     async fn list_dead_letters(

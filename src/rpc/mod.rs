@@ -5,6 +5,7 @@ mod append;
 mod client;
 mod codec;
 mod connection;
+mod consume;
 mod convert;
 mod delivery;
 mod encode;

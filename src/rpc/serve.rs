@@ -92,12 +92,12 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
-    let service = Service::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
-    let service = LedgerServiceServer::new(service)
+    let ends = || Shutdown::watching(ending.clone());
+    let service = LedgerServiceServer::new(Service::new(Arc::clone(&ledger), ends()))
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let delivery = Delivery::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
-    let delivery = DeliveryServiceServer::new(delivery)
+    let consumers = Delivery::new(Arc::clone(&ledger), ends());
+    let delivery = DeliveryServiceServer::new(consumers.clone())
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
     let reflection = || {
@@ -112,7 +112,7 @@ pub async fn serve(
             Ok(Connection::new(stream, Shutdown::watching(cutting.clone())))
         })
     });
-    let mut no_more_calls = Shutdown::watching(ending.clone());
+    let mut no_more_calls = ends();
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -146,15 +146,19 @@ pub async fn serve(
     let end_by_force = async {
         shutdown.await;
         let _ = end.send(true);
+        // Members are told that it ends, and what they have done is stored.
+        consumers.close().await;
         tokio::time::sleep(options.shutdown_grace).await;
         tracing::warn!("calls were still open after the grace time; cutting them off");
         let _ = cut.send(true);
         // The server ends with its last connection, which takes a moment.
         tokio::time::sleep(CUT_TIME_MAX).await;
     };
-    tokio::select! {
-        end = server => Ok(end?),
+    let ended = tokio::select! {
+        end = server => end.map_err(ServeError::from),
         () = end_by_force => Ok(()),
         () = watch_health => Ok(()),
-    }
+    };
+    consumers.close().await;
+    ended
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+use crate::delivery::DeliveryError;
 use crate::event::{Violation, to_hex};
 use crate::ledger::{AppendError, FailureClass, QueryError, ReusedId, WrongRevision};
 use crate::view::ViewError;
@@ -159,6 +160,44 @@ impl IntoStatus for QueryError {
                 tracing::error!(error = %self, "a query failed");
                 status(Code::DataLoss, "UNREADABLE", refused, self.to_string())
             }
+        }
+    }
+}
+
+impl IntoStatus for DeliveryError {
+    fn into_status(self) -> Status {
+        let class = self.class();
+        match self {
+            Self::Invalid(violations) => invalid(&violations),
+            Self::UnknownConsumer(_) => status(
+                Code::NotFound,
+                "UNKNOWN_CONSUMER",
+                class,
+                format!("{self}: create it, or look at ListConsumers"),
+            ),
+            Self::ConsumerExists { .. } => status(
+                Code::AlreadyExists,
+                "CONSUMER_EXISTS",
+                class,
+                format!("{self}: change it with UpdateConsumer, or choose another name"),
+            ),
+            Self::AlreadyOpen => {
+                status(Code::FailedPrecondition, "ALREADY_OPEN", class, self.to_string())
+            }
+            Self::Stopped(_) => status(
+                Code::Unavailable,
+                "CONSUMER_STOPPED",
+                class,
+                format!("{self}: join again later; look at the server's log"),
+            ),
+            Self::Closed => status(
+                Code::Unavailable,
+                "SHUTTING_DOWN",
+                class,
+                format!("{self}: retry when the server is back"),
+            ),
+            Self::Append(error) => error.into_status(),
+            Self::Query(error) => error.into_status(),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::key::{behind, behind_texts, number_of, texts};
 use super::row::{DamagedRow, decode_row};
 use super::snapshot::Snapshot;
+use crate::event::is_ledgers_own;
 use crate::order::OrderStatus;
 use crate::proto::{OrderReference, Reference};
 use crate::time::timestamp;
@@ -66,6 +67,16 @@ fn status(snapshot: &Snapshot, number: u64) -> Result<Option<(String, OrderStatu
     Ok(row.map(|row| (row.correlation_id, row.status)))
 }
 
+/// Where an order stands, by its name.
+pub(super) fn status_of_name(
+    snapshot: &Snapshot,
+    correlation_id: &str,
+) -> Result<Option<OrderStatus>, Failure> {
+    let order = snapshot.order(correlation_id.as_bytes())?;
+    let found = order.map(|order| status(snapshot, order.number)).transpose()?.flatten();
+    Ok(found.map(|(_, status)| status))
+}
+
 /// The order that a key of `references` names.
 fn carrier(snapshot: &Snapshot, key: &[u8]) -> Result<FoundOrder, Failure> {
     let number = !number_of(key);
@@ -80,6 +91,10 @@ fn carrier(snapshot: &Snapshot, key: &[u8]) -> Result<FoundOrder, Failure> {
 
 /// The order of a name, as if it carried its name as a reference.
 fn by_own_name(snapshot: &Snapshot, value: &str) -> Result<Option<FoundOrder>, Failure> {
+    // A history of the ledger's own has a name, and is no order.
+    if is_ledgers_own(value.as_bytes()) {
+        return Ok(None);
+    }
     let Some(order) = snapshot.order(value.as_bytes())? else {
         return Ok(None);
     };

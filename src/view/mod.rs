@@ -34,7 +34,7 @@ use tokio::sync::watch;
 
 use crate::event::Event;
 use crate::log::{Disk, Hash, LogError, LogReader, Placed, Point};
-use crate::order::{Policy, link_targets};
+use crate::order::{OrderStatus, Policy, link_targets};
 
 pub use ask::SourceWatermark;
 pub(crate) use ask::{
@@ -276,6 +276,13 @@ impl Views {
         Ok(found)
     }
 
+    /// The last of the names of histories that begin so.
+    pub(crate) fn last_name(&self, prefix: &[u8]) -> Result<Option<String>, ViewError> {
+        let tail = self.tail.names(prefix).into_iter().max();
+        let stored = self.tables.read(|snapshot| snapshot.last_name(prefix))?;
+        Ok(stored.max(tail))
+    }
+
     /// The last mark at or before an offset.
     pub(crate) fn mark(&self, offset: u64) -> Result<Option<Mark>, ViewError> {
         let stored = || self.tables.read(|snapshot| snapshot.mark(offset));
@@ -356,6 +363,11 @@ impl Views {
         updated_from: Option<u64>,
     ) -> Result<OrderList, ViewError> {
         self.tables.read(|snapshot| list::list(snapshot, query, updated_from))
+    }
+
+    /// Where an order stands, as far as the views go.
+    pub(crate) fn status(&self, correlation_id: &str) -> Result<Option<OrderStatus>, ViewError> {
+        self.tables.read(|snapshot| find::status_of_name(snapshot, correlation_id))
     }
 
     /// Answers a look-up.

@@ -143,6 +143,15 @@ impl Snapshot {
         Ok(names)
     }
 
+    /// The last of the names of orders that begin so.
+    pub(super) fn last_name(&self, prefix: &[u8]) -> Result<Option<String>, Failure> {
+        let end = behind(prefix);
+        let Some(row) = self.orders.range(prefix..end.as_slice())?.next_back() else {
+            return Ok(None);
+        };
+        Ok(Some(String::from_utf8_lossy(row?.0.value()).into_owned()))
+    }
+
     /// The rows of an order; `None` where it has none yet.
     pub(super) fn rows(&self, number: u64) -> Result<Option<OrderRows>, Failure> {
         let Some(status) = self.status.get(number)? else {

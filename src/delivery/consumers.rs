@@ -1,0 +1,366 @@
+//! All consumers of a ledger, by name: made, found, changed and closed.
+//! Does not know how one of them works.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::asked::{Asked, Reply, Said};
+use super::blocking;
+use super::engine::{Engine, Input};
+use super::error::DeliveryError;
+use super::journal::Journal;
+use super::member::Member;
+use super::settings::{Settings, differences};
+use super::state::{CONSUMERS, CREATED, State, fold, positions_of};
+use crate::event::Violation;
+use crate::ledger::{Ledger, QueryError};
+use crate::proto::{self, Consumer, ConsumerPosition, ConsumerSettings, LedgerEntry};
+
+/// Where a consumer begins, or goes on after a reset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At this offset; at most the head.
+    Offset(u64),
+    /// At the first entry recorded at or after this time, in nanoseconds of the Unix epoch; at the
+    /// head where there is none.
+    RecordedAt(u64),
+    /// Behind everything that is there.
+    Head,
+}
+
+/// The consumers of a ledger: names under which it keeps how far somebody has come. They need a
+/// tokio runtime; one set of them may be open for a ledger at a time.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use order_ledger::{Batch, Consumers, Event, Ledger, Options, Start, Told, proto};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let ledger = Arc::new(Ledger::open(&folder, Options::default())?);
+/// # let event = proto::OrderEvent {
+/// #     correlation_id: "erp/7".into(),
+/// #     source: "wms:dc1".into(),
+/// #     event_id: "p-1".into(),
+/// #     r#type: "pick.confirmed".into(),
+/// #     ..Default::default()
+/// # };
+/// # ledger.append(Batch::of([Event::new(&event).unwrap()]))?;
+/// let consumers = Consumers::open(Arc::clone(&ledger)).await?;
+/// let settings = proto::ConsumerSettings { name: "erp-updater".into(), ..Default::default() };
+/// consumers.create(settings, Start::Offset(0), "setup").await?;
+///
+/// let mut member = consumers.join("erp-updater", "worker 1").await?;
+/// member.voice().grant(10).await;
+/// while let Some(told) = member.next().await? {
+///     if let Told::Deliveries(delivered) = told {
+///         for one in delivered {
+///             println!("{} {}", one.recorded.offset, one.recorded.event.event_type());
+///             member.voice().ack(one.recorded.offset).await;
+///         }
+///         member.voice().leave();
+///     }
+/// }
+/// let report = consumers.get("erp-updater").await?;
+/// assert_eq!((report.in_flight, report.stored_to), (0, report.acknowledged_to));
+/// consumers.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Consumers {
+    ledger: Arc<Ledger>,
+    at_work: Mutex<BTreeMap<String, AtWork>>,
+}
+
+/// A consumer whose engine runs.
+#[derive(Debug)]
+struct AtWork {
+    inputs: mpsc::UnboundedSender<Input>,
+    task: JoinHandle<()>,
+}
+
+impl Consumers {
+    /// Takes the consumers of a ledger up where the log has them.
+    ///
+    /// # Errors
+    /// [`DeliveryError::AlreadyOpen`], and where the ledger cannot be read.
+    pub async fn open(ledger: Arc<Ledger>) -> Result<Self, DeliveryError> {
+        if !ledger.claim_delivery() {
+            return Err(DeliveryError::AlreadyOpen);
+        }
+        let consumers = Self { ledger: Arc::clone(&ledger), at_work: Mutex::default() };
+        let states = blocking(move || load(&ledger)).await?;
+        let mut at_work = consumers.at_work.lock().await;
+        for state in states {
+            let name = state.settings.name.clone();
+            at_work.insert(name, consumers.start(state).await?);
+        }
+        drop(at_work);
+        Ok(consumers)
+    }
+
+    async fn start(&self, state: State) -> Result<AtWork, DeliveryError> {
+        let (inputs, receiver) = mpsc::unbounded_channel();
+        let ledger = Arc::clone(&self.ledger);
+        let made = blocking(move || Ok(Engine::of(ledger, state, receiver)));
+        let task = tokio::spawn(made.await??.run());
+        Ok(AtWork { inputs, task })
+    }
+
+    /// Makes a consumer, or finds the one that has the same settings; answers whether it was there.
+    /// `actor` is who asks, for the record.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Invalid`], [`DeliveryError::ConsumerExists`], and what appends and reads
+    /// say.
+    pub async fn create(
+        &self,
+        settings: ConsumerSettings,
+        start: Start,
+        actor: &str,
+    ) -> Result<(Consumer, bool), DeliveryError> {
+        let settings = Settings::of(settings, self.ledger.limits());
+        let settings = settings.map_err(DeliveryError::Invalid)?;
+        let name = settings.told.name.clone();
+        let mut at_work = self.at_work.lock().await;
+        if let Some(known) = at_work.get(&name) {
+            let known = ask(known, Asked::Report).await?;
+            let is = known.settings.clone().unwrap_or_default();
+            let differences = differences(&is, &settings.told);
+            if differences.is_empty() {
+                return Ok((known, true));
+            }
+            return Err(DeliveryError::ConsumerExists { name, differences });
+        }
+        let most = self.ledger.limits().consumers_max;
+        if at_work.len() >= most {
+            let what = format!("there are {most} consumers, the most allowed (consumers_max)");
+            return Err(DeliveryError::invalid("settings.name", what));
+        }
+        let scanned_to = self.offset_of(start).await?;
+        let position = ConsumerPosition { scanned_to, ..ConsumerPosition::default() };
+        let entry = LedgerEntry {
+            settings: Some(settings.told.clone()),
+            position: Some(position),
+            actor: actor.to_owned(),
+            ..LedgerEntry::default()
+        };
+        let mut journal = Journal::new(Arc::clone(&self.ledger), &name, None);
+        let entry = journal.deed(CREATED, entry);
+        journal.write(vec![entry]).await?;
+        let ledger = Arc::clone(&self.ledger);
+        let wanted = name.clone();
+        let state = blocking(move || load_one(&ledger, &wanted)).await?;
+        let state = state.ok_or_else(|| DeliveryError::UnknownConsumer(name.clone()))?;
+        let started = self.start(state).await?;
+        let report = ask(&started, Asked::Report).await?;
+        at_work.insert(name, started);
+        Ok((report, false))
+    }
+
+    /// Changes the settings of a consumer, all of them.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Invalid`], [`DeliveryError::UnknownConsumer`], and what appends say.
+    pub async fn update(
+        &self,
+        settings: ConsumerSettings,
+        actor: &str,
+    ) -> Result<Consumer, DeliveryError> {
+        let settings = Settings::of(settings, self.ledger.limits());
+        let settings = Box::new(settings.map_err(DeliveryError::Invalid)?);
+        let name = settings.told.name.clone();
+        let said = Said { actor: actor.to_owned(), reason: String::new() };
+        self.ask(&name, |reply| Asked::Update(settings, said, reply)).await
+    }
+
+    /// Deletes a consumer: its members are closed and its place is forgotten.
+    ///
+    /// # Errors
+    /// [`DeliveryError::UnknownConsumer`], and what appends say.
+    pub async fn delete(&self, name: &str, actor: &str) -> Result<(), DeliveryError> {
+        let said = Said { actor: actor.to_owned(), reason: String::new() };
+        let mut at_work = self.at_work.lock().await;
+        let known = at_work.get(name).ok_or_else(|| unknown(name))?;
+        ask(known, |reply| Asked::Delete(said, reply)).await?;
+        at_work.remove(name);
+        Ok(())
+    }
+
+    /// Where a consumer stands, and who works for it.
+    ///
+    /// # Errors
+    /// [`DeliveryError::UnknownConsumer`], and where the ledger cannot be read.
+    pub async fn get(&self, name: &str) -> Result<Consumer, DeliveryError> {
+        self.ask(name, Asked::Report).await
+    }
+
+    /// All consumers, by name.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub async fn list(&self) -> Result<Vec<Consumer>, DeliveryError> {
+        let mut reports = Vec::new();
+        for known in self.at_work.lock().await.values() {
+            reports.push(ask(known, Asked::Report).await?);
+        }
+        Ok(reports)
+    }
+
+    /// Joins a consumer as a member, under a name for those who look.
+    ///
+    /// # Errors
+    /// [`DeliveryError::UnknownConsumer`], and a member's name that is too long.
+    pub async fn join(&self, name: &str, member: &str) -> Result<Member, DeliveryError> {
+        let max = self.ledger.limits().id_bytes_max;
+        if member.len() > max {
+            let what = format!("{} bytes; allowed are at most {max} (id_bytes_max)", member.len());
+            return Err(DeliveryError::invalid("join.member", what));
+        }
+        let inputs = {
+            let at_work = self.at_work.lock().await;
+            at_work.get(name).ok_or_else(|| unknown(name))?.inputs.clone()
+        };
+        Member::join(inputs, member, Arc::clone(&self.ledger)).await
+    }
+
+    /// Moves a consumer to another place in the log. What it has parked before that place stays
+    /// parked; whatever else was on its way is forgotten. Who answers for it and why are required.
+    ///
+    /// # Errors
+    /// [`DeliveryError::Invalid`], [`DeliveryError::UnknownConsumer`], a place beyond the head, and
+    /// what appends say.
+    pub async fn reset(
+        &self,
+        name: &str,
+        to: Start,
+        (actor, reason): (&str, &str),
+    ) -> Result<Consumer, DeliveryError> {
+        let said = answerable(actor, reason)?;
+        let to = self.offset_of(to).await?;
+        self.ask(name, |reply| Asked::Reset(to, said, reply)).await
+    }
+
+    /// Ends all memberships, stores where every consumer stands, and stops. It may be called again.
+    pub async fn close(&self) {
+        let mut at_work = std::mem::take(&mut *self.at_work.lock().await);
+        for (name, known) in &at_work {
+            if let Err(error) = ask(known, Asked::Close).await {
+                tracing::error!(consumer = %name, %error, "a consumer cannot be closed");
+            }
+        }
+        for known in at_work.values_mut() {
+            let _ = (&mut known.task).await;
+        }
+    }
+
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    pub(super) async fn names(&self) -> Vec<String> {
+        self.at_work.lock().await.keys().cloned().collect()
+    }
+
+    /// Asks the engine of a consumer.
+    pub(super) async fn ask<T>(
+        &self,
+        name: &str,
+        asked: impl FnOnce(Reply<T>) -> Asked,
+    ) -> Result<T, DeliveryError> {
+        let at_work = self.at_work.lock().await;
+        ask(at_work.get(name).ok_or_else(|| unknown(name))?, asked).await
+    }
+
+    async fn offset_of(&self, start: Start) -> Result<u64, DeliveryError> {
+        let ledger = Arc::clone(&self.ledger);
+        blocking(move || match start {
+            Start::Head => Ok(ledger.head()),
+            Start::RecordedAt(ns) => {
+                ns.checked_sub(1).map_or(Ok(0), |before| ledger.offset_after(before))
+            }
+            Start::Offset(offset) => {
+                let head = ledger.head();
+                if offset > head {
+                    return Err(QueryError::BeyondHead { offset, head });
+                }
+                Ok(offset)
+            }
+        })
+        .await
+    }
+}
+
+impl Drop for Consumers {
+    fn drop(&mut self) {
+        self.ledger.release_delivery();
+    }
+}
+
+async fn ask<T>(known: &AtWork, asked: impl FnOnce(Reply<T>) -> Asked) -> Result<T, DeliveryError> {
+    let (reply, answer) = oneshot::channel();
+    known.inputs.send(Input::Asked(asked(reply))).map_err(|_| DeliveryError::Closed)?;
+    answer.await.map_err(|_| DeliveryError::Closed)?
+}
+
+fn unknown(name: &str) -> DeliveryError {
+    DeliveryError::UnknownConsumer(name.to_owned())
+}
+
+/// Who answers for something, and why: both must be said.
+pub(super) fn answerable(actor: &str, reason: &str) -> Result<Said, DeliveryError> {
+    let required = [("actor", actor, "who answers for it"), ("reason", reason, "why")];
+    let missing = required.into_iter().filter(|(_, said, _)| said.trim().is_empty());
+    let missing: Vec<Violation> = missing
+        .map(|(field, _, what)| Violation::new(field, format!("missing; say {what}")))
+        .collect();
+    if missing.is_empty() {
+        Ok(Said { actor: actor.to_owned(), reason: reason.to_owned() })
+    } else {
+        Err(DeliveryError::Invalid(missing))
+    }
+}
+
+/// All consumers that the log has.
+fn load(ledger: &Ledger) -> Result<Vec<State>, QueryError> {
+    let histories = ledger.own_histories(CONSUMERS)?;
+    let names = histories.iter().filter_map(|history| history.strip_prefix(CONSUMERS));
+    let states = names.map(|name| load_one(ledger, name)).filter_map(Result::transpose);
+    states.collect()
+}
+
+/// One consumer: what was decided about it, and where it stood last.
+fn load_one(ledger: &Ledger, name: &str) -> Result<Option<State>, QueryError> {
+    let mut entries = ledger.own_history(&format!("{CONSUMERS}{name}"))?;
+    if let Some(history) = ledger.last_own_history(&positions_of(name))?
+        && let Some(last) = ledger.last_of_history(&history)?
+    {
+        let at = entries.partition_point(|entry| entry.offset < last.offset);
+        entries.insert(at, last);
+    }
+    Ok(fold(&entries))
+}
+
+/// A place that a request names, which must be one.
+pub(crate) fn recorded_start(
+    field: &str,
+    time: prost_types::Timestamp,
+) -> Result<Start, DeliveryError> {
+    let ns = crate::time::ns_from_parts(time.seconds, time.nanos).ok_or_else(|| {
+        let what = "out of range; allowed is 1677-09-21 .. 2262-04-11";
+        DeliveryError::invalid(field, what)
+    })?;
+    Ok(Start::RecordedAt(u64::try_from(ns).unwrap_or(0)))
+}
+
+impl From<proto::AtHead> for Start {
+    fn from(_: proto::AtHead) -> Self {
+        Self::Head
+    }
+}

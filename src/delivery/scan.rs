@@ -1,0 +1,128 @@
+//! The way of a consumer through the log: part by part, event by event.
+//! Does not know what becomes of the events.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::dispatch::OrderName;
+use crate::event::Wanted;
+use crate::ledger::{EntryPlace, Ledger, QueryError, Replay};
+use crate::log::Point;
+
+/// Parts of the log that are no longer than this are read by the task itself: waking another thread
+/// takes longer.
+const NEAR: u64 = 512;
+
+/// A place in the log, and the wanted events behind it that are known already.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Away while it reads, on another thread.
+    replay: Option<Replay>,
+    upcoming: VecDeque<(OrderName, EntryPlace)>,
+    /// Everything before it was taken.
+    scanned_to: u64,
+    /// The offset behind what is known.
+    known_to: u64,
+    /// Whether events were passed over or taken since this was asked last.
+    moved: bool,
+}
+
+/// Wanted events of a part of the log, where that ends, and whether it has any event.
+type Part = (VecDeque<(OrderName, EntryPlace)>, u64, bool);
+
+impl Scan {
+    pub(super) fn starting_at(ledger: &Ledger, offset: u64) -> Result<Self, QueryError> {
+        let replay = Some(ledger.replay(offset)?);
+        let (scanned_to, known_to, upcoming) = (offset, offset, VecDeque::new());
+        Ok(Self { replay, upcoming, scanned_to, known_to, moved: false })
+    }
+
+    /// The offset before which everything was taken.
+    pub(super) fn scanned_to(&self) -> u64 {
+        self.scanned_to
+    }
+
+    /// Whether events were passed over or taken since the last call. Entries of the ledger's own do
+    /// not count: to store that they were passed over would make another one.
+    pub(super) fn take_moved(&mut self) -> bool {
+        std::mem::take(&mut self.moved)
+    }
+
+    /// What is known ahead holds for other settings.
+    pub(super) fn forget_ahead(&mut self, ledger: &Ledger) -> Result<(), QueryError> {
+        *self = Self { moved: self.moved, ..Self::starting_at(ledger, self.scanned_to)? };
+        Ok(())
+    }
+
+    /// Takes the next wanted event; `None` at the head.
+    pub(super) async fn next(
+        &mut self,
+        wanted: Option<&Arc<Wanted>>,
+    ) -> Result<Option<(OrderName, EntryPlace)>, QueryError> {
+        loop {
+            if let Some((order, place)) = self.upcoming.pop_front() {
+                self.scanned_to = place.offset() + 1;
+                self.moved = true;
+                return Ok(Some((order, place)));
+            }
+            self.scanned_to = self.known_to;
+            if !self.read(wanted).await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Reads the next part of the log; answers whether there was one.
+    async fn read(&mut self, wanted: Option<&Arc<Wanted>>) -> Result<bool, QueryError> {
+        let Some(mut replay) = self.replay.take() else {
+            return Ok(false);
+        };
+        let (replay, part) = if replay.head().saturating_sub(replay.next_offset()) <= NEAR {
+            let part = part_of(&mut replay, wanted.map(AsRef::as_ref));
+            (replay, part)
+        } else {
+            let wanted = wanted.cloned();
+            let read = tokio::task::spawn_blocking(move || {
+                let part = part_of(&mut replay, wanted.as_deref());
+                (replay, part)
+            });
+            match read.await {
+                Ok(read) => read,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+        };
+        self.replay = Some(replay);
+        let Some((upcoming, known_to, has_events)) = part? else {
+            return Ok(false);
+        };
+        (self.upcoming, self.known_to) = (upcoming, known_to);
+        self.moved |= has_events;
+        Ok(true)
+    }
+
+    /// Waits until there is something behind what is known; `false` when nothing more can come.
+    pub(super) async fn changed(&mut self) -> bool {
+        match &mut self.replay {
+            Some(replay) => replay.changed().await,
+            None => false,
+        }
+    }
+}
+
+fn part_of(replay: &mut Replay, wanted: Option<&Wanted>) -> Result<Option<Part>, QueryError> {
+    let chunk = replay.next_chunk()?;
+    if chunk.is_empty() {
+        return Ok(None);
+    }
+    let (mut upcoming, mut has_events) = (VecDeque::new(), false);
+    chunk.each(|placed| {
+        has_events = true;
+        let entry = &placed.entry;
+        if wanted.is_none_or(|wanted| wanted.wants(entry.correlation_id, entry.body)) {
+            let order: OrderName = String::from_utf8_lossy(entry.correlation_id).into();
+            let point = Point { offset: entry.offset, position: placed.position };
+            upcoming.push_back((order, EntryPlace { point, recorded_at_ns: entry.recorded_at }));
+        }
+    })?;
+    Ok(Some((upcoming, chunk.to(), has_events)))
+}
