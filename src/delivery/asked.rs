@@ -101,7 +101,7 @@ impl Engine {
         }
     }
 
-    async fn decide(&mut self, event_type: &str, entry: LedgerEntry) -> Result<(), DeliveryError> {
+    async fn write(&mut self, event_type: &str, entry: LedgerEntry) -> Result<(), DeliveryError> {
         let entry = self.journal.deed(event_type, entry);
         self.journal.write(vec![entry]).await.map(drop)
     }
@@ -113,7 +113,7 @@ impl Engine {
     ) -> Result<Consumer, DeliveryError> {
         let told = Some(settings.told.clone());
         let entry = LedgerEntry { settings: told, actor, reason, ..LedgerEntry::default() };
-        self.decide(UPDATED, entry).await?;
+        self.write(UPDATED, entry).await?;
         self.dispatch.set_rules(settings.rules);
         self.settings = settings;
         self.scan.forget_ahead(&self.ledger)?;
@@ -122,7 +122,7 @@ impl Engine {
 
     async fn delete(&mut self, Said { actor, reason }: Said) -> Result<(), DeliveryError> {
         let entry = LedgerEntry { actor, reason, ..LedgerEntry::default() };
-        self.decide(DELETED, entry).await?;
+        self.write(DELETED, entry).await?;
         self.close_members(ConsumeClosedReason::Deleted);
         self.ended = true;
         Ok(())
@@ -138,7 +138,7 @@ impl Engine {
         let position = ConsumerPosition { scanned_to: to, outstanding: Vec::new(), replayed_to };
         let position = Some(position);
         let entry = LedgerEntry { position, actor, reason, ..LedgerEntry::default() };
-        self.decide(RESET, entry).await?;
+        self.write(RESET, entry).await?;
         self.scan = scan;
         self.dispatch.reset(to, replayed_to);
         self.parked.retain(|_, (parked, _)| parked.offset < to);
@@ -169,7 +169,7 @@ impl Engine {
                 self.journal.deed(REPLAYED, entry)
             });
             let entries = entries.collect();
-            self.journal.write(entries).await?;
+            self.decide(entries).await?;
             for order in part {
                 self.parked.remove(order);
                 self.dispatch.unpark(order);
@@ -193,16 +193,14 @@ impl Engine {
             let named = part.to_vec();
             let found = blocking(move || find_next(&ledger, &all, named, all_waiting));
             let found = found.await?;
-            // First that the scan has passed them: else it would come to them again after a crash.
-            let position = self.position();
-            let mut entries = vec![self.journal.position(position)];
-            entries.extend(found.iter().map(|one| {
+            let entries = found.iter().map(|one| {
                 let Said { actor, reason } = said.clone();
                 let skipped = Some(one.skipped.clone());
                 let entry = LedgerEntry { skipped, actor, reason, ..LedgerEntry::default() };
                 self.journal.deed(SKIPPED, entry)
-            }));
-            self.journal.write(entries).await?;
+            });
+            let entries = entries.collect();
+            self.decide(entries).await?;
             for Skip { order, next, count, .. } in found {
                 self.parked.remove(&order);
                 self.dispatch.unpark_at(&order, next);
@@ -213,9 +211,9 @@ impl Engine {
         Ok(skipped_count)
     }
 
-    /// Orders about which the log is told at once.
+    /// Orders about which the log is told at once, behind where the consumer stands.
     fn together(&self) -> usize {
-        self.ledger.limits().batch_events_max.max(1)
+        self.ledger.limits().batch_events_max.saturating_sub(1).max(1)
     }
 }
 

@@ -298,7 +298,11 @@ impl Consumers {
 }
 
 impl Drop for Consumers {
+    /// Stops without storing, as a process that dies does.
     fn drop(&mut self) {
+        for known in self.at_work.get_mut().values() {
+            known.task.abort();
+        }
         self.ledger.release_delivery();
     }
 }

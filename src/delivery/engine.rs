@@ -20,6 +20,7 @@ use super::report::Rate;
 use super::scan::Scan;
 use super::settings::Settings;
 use super::state::{PARKED, State, positions_of};
+use crate::event::Event;
 use crate::ledger::{Appended, EntryPlace, Ledger, Pending, QueryError};
 use crate::proto::{
     ConsumeClosedReason, ConsumeProgress, ConsumeRequest, ConsumerPosition, LedgerEntry, ParkedAt,
@@ -273,7 +274,7 @@ impl Engine {
             self.journal.deed(PARKED, entry)
         });
         let entries = entries.collect();
-        let written = self.journal.write(entries).await;
+        let written = self.decide(entries).await;
         let (now, since_ns) = (Instant::now(), now_ns());
         for (Stuck { order, reason, .. }, parked) in parking.into_iter().zip(all) {
             let consumer = &self.settings.told.name;
@@ -287,6 +288,14 @@ impl Engine {
             self.parked.insert(order, (parked, since_ns));
             self.dirty = true;
         }
+    }
+
+    /// Writes entries about orders behind where the consumer stands: else, after a crash, the orders
+    /// would stand where they were stored last.
+    pub(super) async fn decide(&mut self, mut entries: Vec<Event>) -> Result<(), DeliveryError> {
+        let position = self.position();
+        entries.insert(0, self.journal.position(position));
+        self.journal.write(entries).await.map(drop)
     }
 
     /// Tells everybody that the log cannot be read, and tries again later.

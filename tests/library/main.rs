@@ -9,6 +9,7 @@
 
 mod append;
 mod as_of;
+mod consumers;
 mod corruption;
 mod fault;
 mod faults;
