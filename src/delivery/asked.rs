@@ -12,21 +12,54 @@ use super::engine::Engine;
 use super::error::DeliveryError;
 use super::scan::Scan;
 use super::settings::Settings;
-use super::state::{DELETED, REPLAYED, RESET, SKIPPED, UPDATED};
-use crate::event::Wanted;
+use super::state::{DELETED, Position, REPLAYED, RESET, SKIPPED, UPDATED};
+use crate::event::{Violation, Wanted};
 use crate::ledger::{EntryPlace, Ledger, QueryError};
-use crate::proto::{
-    ConsumeClosedReason, Consumer, ConsumerPosition, LedgerEntry, ParkedAt, SkippedEvents,
-};
+use crate::proto::{ConsumeClosedReason, Consumer, LedgerEntry, ParkedAt, SkippedEvents};
 
 /// Where an answer goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, DeliveryError>>;
+
+/// Bytes of who decides, and of why.
+const SAID_BYTES_MAX: usize = 1_000;
 
 /// Who decides, and why; either may be empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     pub(super) actor: String,
     pub(super) reason: String,
+}
+
+impl Said {
+    /// Who decides, where nobody has to say why.
+    pub(super) fn by(actor: &str) -> Result<Self, DeliveryError> {
+        Self::checked(actor, "")
+    }
+
+    /// Who answers for something, and why: both must be said.
+    pub(super) fn answerable(actor: &str, reason: &str) -> Result<Self, DeliveryError> {
+        let required = [("actor", actor, "who answers for it"), ("reason", reason, "why")];
+        let missing = required.into_iter().filter(|(_, said, _)| said.trim().is_empty());
+        let missing: Vec<Violation> = missing
+            .map(|(field, _, what)| Violation::new(field, format!("missing; say {what}")))
+            .collect();
+        if missing.is_empty() {
+            Self::checked(actor, reason)
+        } else {
+            Err(DeliveryError::Invalid(missing))
+        }
+    }
+
+    fn checked(actor: &str, reason: &str) -> Result<Self, DeliveryError> {
+        for (field, said) in [("actor", actor), ("reason", reason)] {
+            let length = said.len();
+            if length > SAID_BYTES_MAX {
+                let what = format!("{length} bytes; allowed are at most {SAID_BYTES_MAX}");
+                return Err(DeliveryError::invalid(field, what));
+            }
+        }
+        Ok(Self { actor: actor.to_owned(), reason: reason.to_owned() })
+    }
 }
 
 /// What somebody asks or decides.
@@ -37,11 +70,11 @@ pub(super) enum Asked {
     Delete(Said, Reply<()>),
     Reset(u64, Said, Reply<Consumer>),
     Parked(Reply<AllParked>),
-    /// Has these orders, where they are parked, delivered again.
-    Replay(Vec<OrderName>, Said, Reply<u64>),
+    /// Has orders delivered again, where they are parked at these offsets.
+    Replay(Vec<(OrderName, u64)>, Said, Reply<u64>),
     /// Leaves out the event that each of these orders stands at, or all that waits.
     Skip {
-        orders: Vec<OrderName>,
+        orders: Vec<(OrderName, u64)>,
         all_waiting: bool,
         said: Said,
         reply: Reply<u64>,
@@ -93,8 +126,9 @@ impl Engine {
                 let _ = reply.send(self.skip(orders, all_waiting, &said).await);
             }
             Asked::Close(reply) => {
-                self.close_members(ConsumeClosedReason::ShuttingDown);
+                // First what they have done: a member that is told may be the last thing open.
                 self.store_now().await;
+                self.close_members(ConsumeClosedReason::ShuttingDown);
                 self.ended = true;
                 let _ = reply.send(Ok(()));
             }
@@ -103,7 +137,8 @@ impl Engine {
 
     async fn write(&mut self, event_type: &str, entry: LedgerEntry) -> Result<(), DeliveryError> {
         let entry = self.journal.deed(event_type, entry);
-        self.journal.write(vec![entry]).await.map(drop)
+        self.journal.send(vec![entry])?.await?;
+        Ok(())
     }
 
     async fn update(
@@ -113,10 +148,10 @@ impl Engine {
     ) -> Result<Consumer, DeliveryError> {
         let told = Some(settings.told.clone());
         let entry = LedgerEntry { settings: told, actor, reason, ..LedgerEntry::default() };
+        let scan = Scan::starting_at(&self.ledger, self.scan.scanned_to())?;
         self.write(UPDATED, entry).await?;
         self.dispatch.set_rules(settings.rules);
-        self.settings = settings;
-        self.scan.forget_ahead(&self.ledger)?;
+        (self.settings, self.scan) = (settings, scan);
         self.report()
     }
 
@@ -135,32 +170,28 @@ impl Engine {
     ) -> Result<Consumer, DeliveryError> {
         let scan = Scan::starting_at(&self.ledger, to)?;
         let replayed_to = self.dispatch.replayed_to().max(self.scan.scanned_to());
-        let position = ConsumerPosition { scanned_to: to, outstanding: Vec::new(), replayed_to };
-        let position = Some(position);
+        let position = Position { scanned_to: to, outstanding: Vec::new(), replayed_to };
+        let position = Some(position.told());
         let entry = LedgerEntry { position, actor, reason, ..LedgerEntry::default() };
         self.write(RESET, entry).await?;
         self.scan = scan;
         self.dispatch.reset(to, replayed_to);
         self.parked.retain(|_, (parked, _)| parked.offset < to);
-        self.dirty = false;
+        (self.storing, self.last_stored, self.dirty) = (None, to, false);
         self.report()
     }
 
     fn all_parked(&self) -> AllParked {
-        AllParked {
-            orders: self.parked.clone(),
-            scanned_to: self.scan.scanned_to(),
-            wanted: self.settings.wanted.clone(),
-        }
+        AllParked { orders: self.parked.clone(), ..self.no_parked() }
     }
 
     /// The number of orders that are delivered again.
     async fn replay(
         &mut self,
-        mut orders: Vec<OrderName>,
+        orders: Vec<(OrderName, u64)>,
         said: &Said,
     ) -> Result<u64, DeliveryError> {
-        orders.retain(|order| self.parked.contains_key(order));
+        let orders = self.still_parked(orders);
         for part in orders.chunks(self.together()) {
             let entries = part.iter().map(|order| {
                 let Said { actor, reason } = said.clone();
@@ -182,17 +213,15 @@ impl Engine {
     /// The number of events that are left out.
     async fn skip(
         &mut self,
-        mut orders: Vec<OrderName>,
+        orders: Vec<(OrderName, u64)>,
         all_waiting: bool,
         said: &Said,
     ) -> Result<u64, DeliveryError> {
-        orders.retain(|order| self.parked.contains_key(order));
+        let orders = self.still_parked(orders);
         let mut skipped_count = 0;
         for part in orders.chunks(self.together()) {
-            let (ledger, all) = (Arc::clone(&self.ledger), self.all_parked());
-            let named = part.to_vec();
-            let found = blocking(move || find_next(&ledger, &all, named, all_waiting));
-            let found = found.await?;
+            let (ledger, all) = (Arc::clone(&self.ledger), self.parked_of(part));
+            let found = blocking(move || find_next(&ledger, &all, all_waiting)).await?;
             let entries = found.iter().map(|one| {
                 let Said { actor, reason } = said.clone();
                 let skipped = Some(one.skipped.clone());
@@ -211,9 +240,26 @@ impl Engine {
         Ok(skipped_count)
     }
 
-    /// Orders about which the log is told at once, behind where the consumer stands.
-    fn together(&self) -> usize {
-        self.ledger.limits().batch_events_max.saturating_sub(1).max(1)
+    /// Those that are parked where they were when somebody decided.
+    fn still_parked(&self, orders: Vec<(OrderName, u64)>) -> Vec<OrderName> {
+        let is_there = |order: &OrderName, offset: u64| {
+            self.parked.get(order).is_some_and(|(parked, _)| parked.offset == offset)
+        };
+        let there = orders.into_iter().filter(|(order, offset)| is_there(order, *offset));
+        there.map(|(order, _)| order).collect()
+    }
+
+    fn parked_of(&self, orders: &[OrderName]) -> AllParked {
+        let parked = |order: &OrderName| Some((Arc::clone(order), self.parked.get(order)?.clone()));
+        AllParked { orders: orders.iter().filter_map(parked).collect(), ..self.no_parked() }
+    }
+
+    fn no_parked(&self) -> AllParked {
+        AllParked {
+            orders: HashMap::new(),
+            scanned_to: self.scan.scanned_to(),
+            wanted: self.settings.wanted.clone(),
+        }
     }
 }
 
@@ -225,20 +271,14 @@ struct Skip {
     count: u64,
 }
 
-fn find_next(
-    ledger: &Ledger,
-    all: &AllParked,
-    orders: Vec<OrderName>,
-    all_waiting: bool,
-) -> Result<Vec<Skip>, QueryError> {
-    let find = |order: OrderName| {
-        let Some((parked, _)) = all.orders.get(&order) else { return Ok(None) };
+fn find_next(ledger: &Ledger, all: &AllParked, all_waiting: bool) -> Result<Vec<Skip>, QueryError> {
+    let find = |(order, (parked, _)): (&OrderName, &(ParkedAt, u64))| {
         let (mut next, mut count) = (None, 1);
         if all_waiting {
             count = all.waiting(ledger, parked)?;
         } else {
             let range = (parked.offset + 1, all.scanned_to);
-            let (found, _) = ledger.wanted_of_order(&order, range, (all.wanted.as_deref(), 1))?;
+            let (found, _) = ledger.wanted_of_order(order, range, (all.wanted.as_deref(), 1))?;
             next = found.first().copied();
         }
         let skipped = SkippedEvents {
@@ -246,7 +286,7 @@ fn find_next(
             from_offset: parked.offset,
             to_offset: next.map_or(all.scanned_to, |next| next.offset()),
         };
-        Ok(Some(Skip { order, skipped, next, count }))
+        Ok(Skip { order: Arc::clone(order), skipped, next, count })
     };
-    orders.into_iter().filter_map(|order| find(order).transpose()).collect()
+    all.orders.iter().map(find).collect()
 }

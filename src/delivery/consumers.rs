@@ -14,10 +14,9 @@ use super::error::DeliveryError;
 use super::journal::Journal;
 use super::member::Member;
 use super::settings::{Settings, differences};
-use super::state::{CONSUMERS, CREATED, State, fold, positions_of};
-use crate::event::Violation;
+use super::state::{CONSUMERS, CREATED, Position, State, fold, positions_of};
 use crate::ledger::{Ledger, QueryError};
-use crate::proto::{self, Consumer, ConsumerPosition, ConsumerSettings, LedgerEntry};
+use crate::proto::{Consumer, ConsumerSettings, LedgerEntry};
 
 /// Where a consumer begins, or goes on after a reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +74,14 @@ pub enum Start {
 #[derive(Debug)]
 pub struct Consumers {
     ledger: Arc<Ledger>,
-    at_work: Mutex<BTreeMap<String, AtWork>>,
+    at_work: Mutex<Crew>,
+}
+
+/// Consumers whose engines run, by name. One that is not there may still be in the log.
+#[derive(Debug, Default)]
+struct Crew {
+    engines: BTreeMap<String, AtWork>,
+    closed: bool,
 }
 
 /// A consumer whose engine runs.
@@ -95,22 +101,51 @@ impl Consumers {
             return Err(DeliveryError::AlreadyOpen);
         }
         let consumers = Self { ledger: Arc::clone(&ledger), at_work: Mutex::default() };
-        let states = blocking(move || load(&ledger)).await?;
-        let mut at_work = consumers.at_work.lock().await;
-        for state in states {
-            let name = state.settings.name.clone();
-            at_work.insert(name, consumers.start(state).await?);
+        // What others had submitted when they were stopped is decided first.
+        let names = blocking(move || {
+            ledger.settle();
+            names_of(&ledger)
+        });
+        for name in names.await? {
+            if let Err(error) = consumers.inputs_of(&name).await {
+                tracing::error!(consumer = %name, %error, "a consumer cannot go on");
+            }
         }
-        drop(at_work);
         Ok(consumers)
     }
 
-    async fn start(&self, state: State) -> Result<AtWork, DeliveryError> {
+    /// The way to a consumer's engine, which is started where it does not run.
+    async fn inputs_of(&self, name: &str) -> Result<mpsc::UnboundedSender<Input>, DeliveryError> {
+        let mut crew = self.at_work.lock().await;
+        let found = self.find(&mut crew, name).await?;
+        found.ok_or_else(|| DeliveryError::UnknownConsumer(name.to_owned()))
+    }
+
+    async fn find(
+        &self,
+        crew: &mut Crew,
+        name: &str,
+    ) -> Result<Option<mpsc::UnboundedSender<Input>>, DeliveryError> {
+        if crew.closed {
+            return Err(DeliveryError::Closed);
+        }
+        let known = crew.engines.get(name).filter(|known| !known.task.is_finished());
+        if let Some(known) = known {
+            return Ok(Some(known.inputs.clone()));
+        }
+        crew.engines.remove(name);
         let (inputs, receiver) = mpsc::unbounded_channel();
-        let ledger = Arc::clone(&self.ledger);
-        let made = blocking(move || Ok(Engine::of(ledger, state, receiver)));
-        let task = tokio::spawn(made.await??.run());
-        Ok(AtWork { inputs, task })
+        let (ledger, wanted) = (Arc::clone(&self.ledger), name.to_owned());
+        let engine = blocking(move || {
+            let state = load(&ledger, &wanted)?;
+            Ok(state.map(|state| Engine::of(ledger, state, receiver)))
+        });
+        let Some(engine) = engine.await?.transpose()? else {
+            return Ok(None);
+        };
+        let task = tokio::spawn(engine.run());
+        crew.engines.insert(name.to_owned(), AtWork { inputs: inputs.clone(), task });
+        Ok(Some(inputs))
     }
 
     /// Makes a consumer, or finds the one that has the same settings; answers whether it was there.
@@ -125,12 +160,13 @@ impl Consumers {
         start: Start,
         actor: &str,
     ) -> Result<(Consumer, bool), DeliveryError> {
+        let Said { actor, .. } = Said::by(actor)?;
         let settings = Settings::of(settings, self.ledger.limits());
         let settings = settings.map_err(DeliveryError::Invalid)?;
         let name = settings.told.name.clone();
-        let mut at_work = self.at_work.lock().await;
-        if let Some(known) = at_work.get(&name) {
-            let known = ask(known, Asked::Report).await?;
+        let mut crew = self.at_work.lock().await;
+        if let Some(known) = self.find(&mut crew, &name).await? {
+            let known = ask(&known, Asked::Report).await?;
             let is = known.settings.clone().unwrap_or_default();
             let differences = differences(&is, &settings.told);
             if differences.is_empty() {
@@ -139,29 +175,24 @@ impl Consumers {
             return Err(DeliveryError::ConsumerExists { name, differences });
         }
         let most = self.ledger.limits().consumers_max;
-        if at_work.len() >= most {
+        if crew.engines.len() >= most {
             let what = format!("there are {most} consumers, the most allowed (consumers_max)");
             return Err(DeliveryError::invalid("settings.name", what));
         }
         let scanned_to = self.offset_of(start).await?;
-        let position = ConsumerPosition { scanned_to, ..ConsumerPosition::default() };
+        let position = Position { scanned_to, ..Position::default() };
         let entry = LedgerEntry {
-            settings: Some(settings.told.clone()),
-            position: Some(position),
-            actor: actor.to_owned(),
+            settings: Some(settings.told),
+            position: Some(position.told()),
+            actor,
             ..LedgerEntry::default()
         };
         let mut journal = Journal::new(Arc::clone(&self.ledger), &name, None);
         let entry = journal.deed(CREATED, entry);
-        journal.write(vec![entry]).await?;
-        let ledger = Arc::clone(&self.ledger);
-        let wanted = name.clone();
-        let state = blocking(move || load_one(&ledger, &wanted)).await?;
-        let state = state.ok_or_else(|| DeliveryError::UnknownConsumer(name.clone()))?;
-        let started = self.start(state).await?;
-        let report = ask(&started, Asked::Report).await?;
-        at_work.insert(name, started);
-        Ok((report, false))
+        journal.send(vec![entry])?.await?;
+        let made = self.find(&mut crew, &name).await?;
+        let made = made.ok_or_else(|| DeliveryError::UnknownConsumer(name.clone()))?;
+        Ok((ask(&made, Asked::Report).await?, false))
     }
 
     /// Changes the settings of a consumer, all of them.
@@ -175,8 +206,7 @@ impl Consumers {
     ) -> Result<Consumer, DeliveryError> {
         let settings = Settings::of(settings, self.ledger.limits());
         let settings = Box::new(settings.map_err(DeliveryError::Invalid)?);
-        let name = settings.told.name.clone();
-        let said = Said { actor: actor.to_owned(), reason: String::new() };
+        let (name, said) = (settings.told.name.clone(), Said::by(actor)?);
         self.ask(&name, |reply| Asked::Update(settings, said, reply)).await
     }
 
@@ -185,12 +215,8 @@ impl Consumers {
     /// # Errors
     /// [`DeliveryError::UnknownConsumer`], and what appends say.
     pub async fn delete(&self, name: &str, actor: &str) -> Result<(), DeliveryError> {
-        let said = Said { actor: actor.to_owned(), reason: String::new() };
-        let mut at_work = self.at_work.lock().await;
-        let known = at_work.get(name).ok_or_else(|| unknown(name))?;
-        ask(known, |reply| Asked::Delete(said, reply)).await?;
-        at_work.remove(name);
-        Ok(())
+        let said = Said::by(actor)?;
+        self.ask(name, |reply| Asked::Delete(said, reply)).await
     }
 
     /// Where a consumer stands, and who works for it.
@@ -207,8 +233,13 @@ impl Consumers {
     /// Where the ledger cannot be read.
     pub async fn list(&self) -> Result<Vec<Consumer>, DeliveryError> {
         let mut reports = Vec::new();
-        for known in self.at_work.lock().await.values() {
-            reports.push(ask(known, Asked::Report).await?);
+        for name in self.names().await? {
+            match self.get(&name).await {
+                Ok(report) => reports.push(report),
+                // It was deleted.
+                Err(DeliveryError::UnknownConsumer(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(reports)
     }
@@ -223,10 +254,7 @@ impl Consumers {
             let what = format!("{} bytes; allowed are at most {max} (id_bytes_max)", member.len());
             return Err(DeliveryError::invalid("join.member", what));
         }
-        let inputs = {
-            let at_work = self.at_work.lock().await;
-            at_work.get(name).ok_or_else(|| unknown(name))?.inputs.clone()
-        };
+        let inputs = self.inputs_of(name).await?;
         Member::join(inputs, member, Arc::clone(&self.ledger)).await
     }
 
@@ -242,21 +270,24 @@ impl Consumers {
         to: Start,
         (actor, reason): (&str, &str),
     ) -> Result<Consumer, DeliveryError> {
-        let said = answerable(actor, reason)?;
+        let said = Said::answerable(actor, reason)?;
         let to = self.offset_of(to).await?;
         self.ask(name, |reply| Asked::Reset(to, said, reply)).await
     }
 
-    /// Ends all memberships, stores where every consumer stands, and stops. It may be called again.
+    /// Stores where every consumer stands, ends all memberships, and stops: nothing is answered any
+    /// more. It may be called again.
     pub async fn close(&self) {
-        let mut at_work = std::mem::take(&mut *self.at_work.lock().await);
-        for (name, known) in &at_work {
-            if let Err(error) = ask(known, Asked::Close).await {
-                tracing::error!(consumer = %name, %error, "a consumer cannot be closed");
-            }
+        let mut crew = self.at_work.lock().await;
+        crew.closed = true;
+        for known in crew.engines.values() {
+            let (reply, _) = oneshot::channel();
+            let _ = known.inputs.send(Input::Asked(Asked::Close(reply)));
         }
-        for known in at_work.values_mut() {
-            let _ = (&mut known.task).await;
+        for known in crew.engines.values_mut() {
+            if !known.task.is_finished() {
+                let _ = (&mut known.task).await;
+            }
         }
     }
 
@@ -264,8 +295,13 @@ impl Consumers {
         &self.ledger
     }
 
-    pub(super) async fn names(&self) -> Vec<String> {
-        self.at_work.lock().await.keys().cloned().collect()
+    /// The names of all consumers, sorted.
+    pub(super) async fn names(&self) -> Result<Vec<String>, DeliveryError> {
+        if self.at_work.lock().await.closed {
+            return Err(DeliveryError::Closed);
+        }
+        let ledger = Arc::clone(&self.ledger);
+        blocking(move || names_of(&ledger)).await
     }
 
     /// Asks the engine of a consumer.
@@ -274,8 +310,15 @@ impl Consumers {
         name: &str,
         asked: impl FnOnce(Reply<T>) -> Asked,
     ) -> Result<T, DeliveryError> {
-        let at_work = self.at_work.lock().await;
-        ask(at_work.get(name).ok_or_else(|| unknown(name))?, asked).await
+        let inputs = self.inputs_of(name).await?;
+        match ask(&inputs, asked).await {
+            // It has ended meanwhile: closed, deleted, or broken.
+            Err(DeliveryError::Closed) => Err(match self.inputs_of(name).await {
+                Ok(_) => DeliveryError::Stopped("it was interrupted".to_owned()),
+                Err(error) => error,
+            }),
+            answer => answer,
+        }
     }
 
     async fn offset_of(&self, start: Start) -> Result<u64, DeliveryError> {
@@ -300,47 +343,31 @@ impl Consumers {
 impl Drop for Consumers {
     /// Stops without storing, as a process that dies does.
     fn drop(&mut self) {
-        for known in self.at_work.get_mut().values() {
+        for known in self.at_work.get_mut().engines.values() {
             known.task.abort();
         }
         self.ledger.release_delivery();
     }
 }
 
-async fn ask<T>(known: &AtWork, asked: impl FnOnce(Reply<T>) -> Asked) -> Result<T, DeliveryError> {
+async fn ask<T>(
+    inputs: &mpsc::UnboundedSender<Input>,
+    asked: impl FnOnce(Reply<T>) -> Asked,
+) -> Result<T, DeliveryError> {
     let (reply, answer) = oneshot::channel();
-    known.inputs.send(Input::Asked(asked(reply))).map_err(|_| DeliveryError::Closed)?;
+    inputs.send(Input::Asked(asked(reply))).map_err(|_| DeliveryError::Closed)?;
     answer.await.map_err(|_| DeliveryError::Closed)?
 }
 
-fn unknown(name: &str) -> DeliveryError {
-    DeliveryError::UnknownConsumer(name.to_owned())
-}
-
-/// Who answers for something, and why: both must be said.
-pub(super) fn answerable(actor: &str, reason: &str) -> Result<Said, DeliveryError> {
-    let required = [("actor", actor, "who answers for it"), ("reason", reason, "why")];
-    let missing = required.into_iter().filter(|(_, said, _)| said.trim().is_empty());
-    let missing: Vec<Violation> = missing
-        .map(|(field, _, what)| Violation::new(field, format!("missing; say {what}")))
-        .collect();
-    if missing.is_empty() {
-        Ok(Said { actor: actor.to_owned(), reason: reason.to_owned() })
-    } else {
-        Err(DeliveryError::Invalid(missing))
-    }
-}
-
-/// All consumers that the log has.
-fn load(ledger: &Ledger) -> Result<Vec<State>, QueryError> {
+/// The names that the log has, also of consumers that were deleted.
+fn names_of(ledger: &Ledger) -> Result<Vec<String>, QueryError> {
     let histories = ledger.own_histories(CONSUMERS)?;
     let names = histories.iter().filter_map(|history| history.strip_prefix(CONSUMERS));
-    let states = names.map(|name| load_one(ledger, name)).filter_map(Result::transpose);
-    states.collect()
+    Ok(names.map(str::to_owned).collect())
 }
 
 /// One consumer: what was decided about it, and where it stood last.
-fn load_one(ledger: &Ledger, name: &str) -> Result<Option<State>, QueryError> {
+fn load(ledger: &Ledger, name: &str) -> Result<Option<State>, QueryError> {
     let mut entries = ledger.own_history(&format!("{CONSUMERS}{name}"))?;
     if let Some(history) = ledger.last_own_history(&positions_of(name))?
         && let Some(last) = ledger.last_of_history(&history)?
@@ -361,10 +388,4 @@ pub(crate) fn recorded_start(
         DeliveryError::invalid(field, what)
     })?;
     Ok(Start::RecordedAt(u64::try_from(ns).unwrap_or(0)))
-}
-
-impl From<proto::AtHead> for Start {
-    fn from(_: proto::AtHead) -> Self {
-        Self::Head
-    }
 }

@@ -6,25 +6,22 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use super::asked::Asked;
 use super::blocking;
-use super::dispatch::{Dispatch, Handed, MemberId, OrderName};
+use super::dispatch::{Dispatch, Handed, OrderName};
 use super::error::DeliveryError;
 use super::journal::Journal;
-use super::member::{Note, Told};
-use super::parking::Stuck;
+use super::member::{Note, Seat};
 use super::report::Rate;
 use super::scan::Scan;
 use super::settings::Settings;
-use super::state::{PARKED, State, positions_of};
-use crate::event::Event;
-use crate::ledger::{Appended, EntryPlace, Ledger, Pending, QueryError};
-use crate::proto::{
-    ConsumeClosedReason, ConsumeProgress, ConsumeRequest, ConsumerPosition, LedgerEntry, ParkedAt,
-};
+use super::state::{Position, State, positions_of};
+use super::worker::MemberId;
+use crate::ledger::{Appended, EntryPlace, Ledger, Pending};
+use crate::proto::{ConsumeClosedReason, ConsumeProgress, ConsumeRequest, ParkedAt};
 use crate::time::now_ns;
 
 /// Inputs that are looked at together.
@@ -37,12 +34,18 @@ const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 const SOUGHT_TOGETHER: usize = 64;
 /// How long a consumer that cannot read the log waits before it tries again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the last position is tried to be stored.
+const STORE_TRIES: u32 = 5;
 
 /// What is sent to the engine.
 #[derive(Debug)]
 pub(super) enum Input {
     /// Somebody wants to work.
-    Join { name: String, notes: mpsc::UnboundedSender<Note>, reply: oneshot::Sender<MemberId> },
+    Join {
+        name: String,
+        seat: Seat,
+        reply: oneshot::Sender<(MemberId, watch::Receiver<ConsumeProgress>)>,
+    },
     /// A member says something; there is room for its next word when this was looked at.
     Said { member: MemberId, said: Box<ConsumeRequest>, room: OwnedSemaphorePermit },
     /// A member is gone, in order or not.
@@ -77,17 +80,17 @@ pub(super) struct Engine {
     pub(super) journal: Journal,
     pub(super) rate: Rate,
     /// `acknowledged_to` as it was stored last.
-    stored_to: u64,
+    pub(super) last_stored: u64,
     inputs: mpsc::UnboundedReceiver<Input>,
     next_member: MemberId,
     /// Whether there is something that the log does not have.
     pub(super) dirty: bool,
     /// A position on its way, and what is then stored.
-    storing: Option<(Pending, u64)>,
+    pub(super) storing: Option<(Pending, u64)>,
     next_store: Instant,
     next_progress: Instant,
-    /// Where members were last told that the consumer stands.
-    told: ConsumeProgress,
+    /// Where members are told that the consumer stands.
+    told: watch::Sender<ConsumeProgress>,
     pub(super) ended: bool,
     /// When to try again to read the log.
     paused_until: Option<Instant>,
@@ -102,22 +105,21 @@ impl Engine {
     ) -> Result<Self, DeliveryError> {
         let settings =
             Settings::of(state.settings, ledger.limits()).map_err(DeliveryError::Invalid)?;
-        let ConsumerPosition { scanned_to, outstanding, replayed_to } = state.position;
+        let Position { scanned_to, outstanding, replayed_to } = state.position;
         let mut dispatch = Dispatch::new(settings.rules, replayed_to, now_ns());
-        let mut at = |offset: u64, is_parked: bool| -> Result<OrderName, DeliveryError> {
-            let (point, recorded) = ledger.at_offset(offset)?;
-            let order: OrderName = recorded.event.correlation_id().into();
-            let place = EntryPlace { point, recorded_at_ns: recorded.recorded_at_ns };
-            dispatch.restore(Arc::clone(&order), place, is_parked);
-            Ok(order)
-        };
-        let mut parked = HashMap::new();
-        for (parked_at, since_ns) in state.parked.into_values() {
-            parked.insert(at(parked_at.offset, true)?, (parked_at, since_ns));
-        }
-        for offset in outstanding {
-            at(offset, false)?;
-        }
+        let parked = state.parked.into_values().map(|(at, since_ns)| (at.offset, (at, since_ns)));
+        let mut parked: BTreeMap<u64, (ParkedAt, u64)> = parked.collect();
+        let mut offsets: Vec<u64> = outstanding.into_iter().chain(parked.keys().copied()).collect();
+        offsets.sort_unstable();
+        offsets.dedup();
+        let mut orders = HashMap::new();
+        ledger.at_offsets(&offsets, |point, entry| {
+            let order: OrderName = String::from_utf8_lossy(entry.correlation_id).into();
+            let place = EntryPlace { point, recorded_at_ns: entry.recorded_at };
+            let parked = parked.remove(&point.offset);
+            dispatch.restore(Arc::clone(&order), place, parked.is_some());
+            orders.extend(parked.map(|parked| (order, parked)));
+        })?;
         let last = ledger.last_own_history(&positions_of(&settings.told.name))?;
         let hour = last.as_deref().and_then(|last| last.rsplit('/').next()).map(str::to_owned);
         let journal = Journal::new(Arc::clone(&ledger), &settings.told.name, hour);
@@ -130,21 +132,21 @@ impl Engine {
             dispatch,
             scan,
             posts: BTreeMap::new(),
-            parked,
+            parked: orders,
             journal,
             rate: Rate::default(),
-            stored_to: 0,
+            last_stored: 0,
             inputs,
             next_member: 1,
             dirty: false,
             storing: None,
             next_store: now,
             next_progress: now,
-            told: ConsumeProgress::default(),
+            told: watch::Sender::default(),
             ended: false,
             paused_until: None,
         };
-        engine.stored_to = engine.acknowledged_to();
+        engine.last_stored = engine.acknowledged_to();
         Ok(engine)
     }
 
@@ -152,10 +154,12 @@ impl Engine {
     pub(super) async fn run(mut self) {
         let mut inputs = Vec::new();
         while !self.ended {
+            let mut goes_on = false;
             if self.paused_until.is_none_or(|until| until <= Instant::now()) {
                 self.paused_until = None;
-                if let Err(error) = self.advance().await {
-                    self.pause(&error);
+                match self.advance().await {
+                    Ok(more) => goes_on = more,
+                    Err(error) => self.pause(&error),
                 }
             }
             self.store_when_due();
@@ -167,7 +171,9 @@ impl Engine {
                 count = self.inputs.recv_many(&mut inputs, INPUTS_TOGETHER) => {
                     self.ended |= count == 0;
                 }
-                alive = self.scan.changed(), if scans => {
+                // Between two parts of the log, whoever has something to say is heard.
+                () = std::future::ready(()), if goes_on => {}
+                alive = self.scan.changed(), if scans && !goes_on => {
                     if !alive {
                         self.paused_until = Some(Instant::now() + RETRY_AFTER);
                     }
@@ -175,11 +181,17 @@ impl Engine {
                 stored = stored(&mut self.storing), if storing => self.note_stored(stored),
                 () = tokio::time::sleep_until(wake) => {}
             }
-            let now = Instant::now();
+            // Answers that wait came in time.
+            let waiting = inputs.len() == INPUTS_TOGETHER;
             for input in inputs.drain(..) {
-                self.take(input, now).await;
+                // What is asked behind the end is dropped, and so is its reply.
+                if !self.ended {
+                    self.take(input, Instant::now()).await;
+                }
             }
-            self.dispatch.expire(now);
+            if !waiting {
+                self.dispatch.expire(Instant::now());
+            }
         }
     }
 
@@ -195,107 +207,75 @@ impl Engine {
         deadline.fold(wake, Instant::min)
     }
 
-    /// Goes on as far as credit reaches: what is ready first, then what the log has next.
-    async fn advance(&mut self) -> Result<(), DeliveryError> {
+    /// Goes on as far as credit reaches: what is ready first, then what the log has next, one part
+    /// of it at a time. Answers whether there may be more at once.
+    async fn advance(&mut self) -> Result<bool, DeliveryError> {
         self.write_parking().await;
-        loop {
-            self.seek().await?;
-            for handed in self.dispatch.hand_out(Instant::now()) {
-                if let Some(post) = self.posts.get_mut(&handed.member) {
-                    post.outgoing.push(handed);
-                }
-            }
-            if !self.dispatch.has_room() {
-                break;
-            }
-            match self.scan.next(self.settings.wanted.as_ref()).await? {
-                Some((order, place)) => self.dispatch.scanned(order, place),
-                None => break,
-            }
-        }
+        self.seek().await?;
+        let has_room = self.hand_out();
         self.dirty |= self.scan.take_moved();
         for post in self.posts.values_mut() {
             if !post.outgoing.is_empty() {
                 let _ = post.notes.send(Note::Handed(std::mem::take(&mut post.outgoing)));
             }
         }
-        Ok(())
+        if !has_room {
+            return Ok(false);
+        }
+        let more = self.scan.read(self.settings.wanted.as_ref()).await?;
+        self.dirty |= self.scan.take_moved();
+        Ok(more)
+    }
+
+    /// Hands out what is known; answers whether more could be.
+    fn hand_out(&mut self) -> bool {
+        loop {
+            for handed in self.dispatch.hand_out(Instant::now()) {
+                if let Some(post) = self.posts.get_mut(&handed.member) {
+                    post.outgoing.push(handed);
+                }
+            }
+            if !self.dispatch.has_room() {
+                return false;
+            }
+            match self.scan.take() {
+                Some((order, place)) => self.dispatch.scanned(order, place),
+                None => return true,
+            }
+        }
     }
 
     /// Finds the next events of orders whose turn it is and of which no more is remembered.
     async fn seek(&mut self) -> Result<(), DeliveryError> {
         loop {
-            let sought = self.dispatch.take_sought();
+            let sought = self.dispatch.sought();
             if sought.is_empty() {
                 return Ok(());
             }
+            let orders: Vec<OrderName> =
+                sought.iter().map(|(order, _)| Arc::clone(order)).collect();
             let (ledger, wanted) = (Arc::clone(&self.ledger), self.settings.wanted.clone());
             let scanned_to = self.scan.scanned_to();
             let found = blocking(move || {
                 let find = |(order, after): (OrderName, u64)| {
-                    let range = (after + 1, scanned_to);
-                    let found =
-                        ledger.wanted_of_order(&order, range, (wanted.as_deref(), SOUGHT_TOGETHER));
+                    let (range, most) = ((after + 1, scanned_to), SOUGHT_TOGETHER);
+                    let found = ledger.wanted_of_order(&order, range, (wanted.as_deref(), most));
                     found.map(|found| (order, found))
                 };
                 sought.into_iter().map(find).collect::<Result<Vec<_>, _>>()
             });
-            for (order, (events, more)) in found.await? {
-                self.dispatch.found(&order, events, more);
+            match found.await {
+                Ok(found) => {
+                    for (order, (events, more)) in found {
+                        self.dispatch.found(&order, events, more);
+                    }
+                }
+                Err(error) => {
+                    self.dispatch.not_found(orders);
+                    return Err(error);
+                }
             }
         }
-    }
-
-    /// Has it in the log that orders are parked; where that fails, they are tried again instead.
-    async fn write_parking(&mut self) {
-        let parking = self.dispatch.take_parking();
-        if parking.is_empty() {
-            return;
-        }
-        let ledger = Arc::clone(&self.ledger);
-        let offsets: Vec<u64> = parking.iter().map(|stuck| stuck.place.offset()).collect();
-        let events = blocking(move || {
-            let events = offsets.into_iter().map(|offset| Ok(ledger.at_offset(offset)?.1.event));
-            events.collect::<Result<Vec<_>, QueryError>>()
-        });
-        let mut events = events.await.unwrap_or_default().into_iter();
-        let all: Vec<ParkedAt> = parking
-            .iter()
-            .map(|stuck| ParkedAt {
-                correlation_id: stuck.order.to_string(),
-                offset: stuck.place.offset(),
-                r#type: events.next().map_or_else(String::new, |one| one.event_type().to_owned()),
-                attempts: stuck.attempts,
-                reason: stuck.reason.clone(),
-            })
-            .collect();
-        let entries = all.iter().map(|parked| {
-            let entry = LedgerEntry { parked: Some(parked.clone()), ..LedgerEntry::default() };
-            self.journal.deed(PARKED, entry)
-        });
-        let entries = entries.collect();
-        let written = self.decide(entries).await;
-        let (now, since_ns) = (Instant::now(), now_ns());
-        for (Stuck { order, reason, .. }, parked) in parking.into_iter().zip(all) {
-            let consumer = &self.settings.told.name;
-            if let Err(error) = &written {
-                tracing::error!(%consumer, %order, %error, "an order cannot be parked");
-                self.dispatch.not_parked(&order, now);
-                continue;
-            }
-            tracing::warn!(%consumer, %order, %reason, "an order is parked");
-            self.dispatch.parked(&order);
-            self.parked.insert(order, (parked, since_ns));
-            self.dirty = true;
-        }
-    }
-
-    /// Writes entries about orders behind where the consumer stands: else, after a crash, the orders
-    /// would stand where they were stored last.
-    pub(super) async fn decide(&mut self, mut entries: Vec<Event>) -> Result<(), DeliveryError> {
-        let position = self.position();
-        entries.insert(0, self.journal.position(position));
-        self.journal.write(entries).await.map(drop)
     }
 
     /// Tells everybody that the log cannot be read, and tries again later.
@@ -312,30 +292,33 @@ impl Engine {
 
     async fn take(&mut self, input: Input, now: Instant) {
         match input {
-            Input::Join { name, notes, reply } => {
+            Input::Join { name, seat, reply } => {
                 let member = self.next_member;
                 self.next_member += 1;
-                if reply.send(member).is_err() {
+                self.told.send_replace(self.progress());
+                if reply.send((member, self.told.subscribe())).is_err() {
                     return;
                 }
-                self.dispatch.joined(member);
+                let Seat { notes, live } = seat;
+                self.dispatch.joined(member, live);
                 let settings = Box::new(self.settings.told.clone());
-                let progress = self.progress();
-                let _ = notes.send(Note::Told(Told::Joined { settings, progress }));
+                let _ = notes.send(Note::Joined(settings, self.progress()));
                 let (joined_at_ns, outgoing) = (now_ns(), Vec::new());
                 self.posts.insert(member, Post { name, joined_at_ns, notes, outgoing });
             }
             Input::Said { member, said, room } => {
-                self.said(member, &said, now);
-                drop(room);
+                self.dispatch.heard(member);
+                self.said(member, &said, (now, room));
             }
             Input::Left { member, in_order } => {
                 let Some(post) = self.posts.remove(&member) else { return };
                 self.dispatch.left(member, in_order, now);
                 if in_order {
-                    // Whoever starts again after this finds it where it is.
-                    self.store_now().await;
-                    let _ = post.notes.send(Note::Told(Told::Closed(ConsumeClosedReason::Left)));
+                    // Whoever is the next to work finds it where it is.
+                    if self.posts.is_empty() {
+                        self.store_now().await;
+                    }
+                    let _ = post.notes.send(Note::Closed(ConsumeClosedReason::Left));
                 }
             }
             Input::Asked(asked) => self.answer(asked).await,
@@ -347,13 +330,13 @@ impl Engine {
         let now = Instant::now();
         for (member, post) in std::mem::take(&mut self.posts) {
             self.dispatch.left(member, true, now);
-            let _ = post.notes.send(Note::Told(Told::Closed(reason)));
+            let _ = post.notes.send(Note::Closed(reason));
         }
     }
 
-    pub(super) fn tell(&self, member: MemberId, told: Told) {
+    pub(super) fn note(&self, member: MemberId, note: Note) {
         if let Some(post) = self.posts.get(&member) {
-            let _ = post.notes.send(Note::Told(told));
+            let _ = post.notes.send(note);
         }
     }
 
@@ -371,32 +354,36 @@ impl Engine {
     /// ledger's own and is passed over again.
     pub(super) fn stored_to(&self) -> u64 {
         let is_stored = !self.dirty && self.storing.is_none();
-        if is_stored { self.acknowledged_to() } else { self.stored_to }
+        if is_stored { self.acknowledged_to() } else { self.last_stored }
     }
 
     /// Before this offset everything is acknowledged, skipped or parked.
     pub(super) fn acknowledged_to(&self) -> u64 {
-        let oldest = self.dispatch.oldest().map(|oldest| oldest.offset());
-        oldest.unwrap_or(u64::MAX).min(self.scan.scanned_to())
+        let oldest = self.dispatch.oldest().map_or(u64::MAX, |(offset, _)| offset);
+        oldest.min(self.scan.scanned_to())
     }
 
     /// Tells every few seconds; at once when everything is done that there is.
     fn tell_progress_when_due(&mut self) {
         let progress = self.progress();
-        let all_done =
-            progress.acknowledged_to == progress.head && self.told.acknowledged_to != progress.head;
+        let all_done = progress.acknowledged_to == progress.head
+            && self.told.borrow().acknowledged_to != progress.head;
         let now = Instant::now();
         if !all_done && now < self.next_progress {
             return;
         }
-        for post in self.posts.values() {
-            let _ = post.notes.send(Note::Told(Told::Progress(progress)));
+        self.told.send_replace(progress);
+        self.next_progress = now + PROGRESS_INTERVAL;
+        let gone = self.posts.iter().filter(|(_, post)| post.notes.is_closed());
+        let gone: Vec<MemberId> = gone.map(|(member, _)| *member).collect();
+        for member in gone {
+            self.posts.remove(&member);
+            self.dispatch.left(member, false, now);
         }
-        (self.told, self.next_progress) = (progress, now + PROGRESS_INTERVAL);
     }
 
-    pub(super) fn position(&self) -> ConsumerPosition {
-        ConsumerPosition {
+    pub(super) fn position(&self) -> Position {
+        Position {
             scanned_to: self.scan.scanned_to(),
             outstanding: self.dispatch.outstanding(),
             replayed_to: self.dispatch.replayed_to(),
@@ -408,8 +395,8 @@ impl Engine {
         if self.dirty && self.storing.is_none() && now >= self.next_store {
             let (position, to) = (self.position(), self.acknowledged_to());
             self.next_store = now + STORE_INTERVAL;
-            let entry = self.journal.position(position);
-            match self.journal.send(entry) {
+            let entry = self.journal.position(&position);
+            match self.journal.send(vec![entry]) {
                 Ok(pending) => (self.storing, self.dirty) = (Some((pending, to)), false),
                 Err(error) => tracing::warn!(%error, "where a consumer stands cannot be stored"),
             }
@@ -422,24 +409,29 @@ impl Engine {
         if let Err(error) = self.seek().await {
             self.pause(&error);
         }
-        if self.storing.is_some() {
-            let before = stored(&mut self.storing).await;
-            self.note_stored(before);
-        }
-        if self.dirty {
+        for attempt in 0..STORE_TRIES {
+            if self.storing.is_some() {
+                let before = stored(&mut self.storing).await;
+                self.note_stored(before);
+            }
+            if !self.dirty {
+                return;
+            }
+            // The writer may be busy.
+            tokio::time::sleep(Duration::from_millis(20) * attempt).await;
             self.next_store = Instant::now();
             self.store_when_due();
-            if self.storing.is_some() {
-                let last = stored(&mut self.storing).await;
-                self.note_stored(last);
-            }
+        }
+        if self.storing.is_some() {
+            let last = stored(&mut self.storing).await;
+            self.note_stored(last);
         }
     }
 
     fn note_stored(&mut self, (result, to): (Result<Appended, DeliveryError>, u64)) {
         self.storing = None;
         match result {
-            Ok(_) => self.stored_to = to,
+            Ok(_) => self.last_stored = to,
             Err(error) => {
                 self.dirty = true;
                 tracing::warn!(%error, "where a consumer stands cannot be stored");

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::error::DeliveryError;
-use super::state::{ADVANCED, CONSUMERS, positions_of};
+use super::state::{ADVANCED, CONSUMERS, Position, positions_of};
 use crate::event::Event;
-use crate::ledger::{Appended, Batch, Ledger, Pending};
-use crate::proto::{ConsumerPosition, LedgerEntry};
+use crate::ledger::{Batch, Ledger, Pending};
+use crate::proto::LedgerEntry;
 use crate::time::{now_ns, rfc3339, signed, timestamp};
 
 /// Bytes of a time in RFC 3339 up to the hour.
@@ -43,31 +43,21 @@ impl Journal {
         format!("{:016x}-{}", self.nonce, self.next)
     }
 
-    /// Writes entries, durably: each batch of them whole or not at all, in order.
-    pub(super) async fn write(&self, mut entries: Vec<Event>) -> Result<Appended, DeliveryError> {
-        let most = self.ledger.limits().batch_events_max.max(1);
-        while entries.len() > most {
-            let rest = entries.split_off(most);
-            self.ledger.submit(Batch::of(entries))?.await?;
-            entries = rest;
-        }
-        Ok(self.ledger.submit(Batch::of(entries))?.await?)
-    }
-
     /// An entry of where the consumer stands.
-    pub(super) fn position(&mut self, position: ConsumerPosition) -> Event {
+    pub(super) fn position(&mut self, position: &Position) -> Event {
         let now = rfc3339(&timestamp(signed(now_ns())), None);
         let hour = now.get(..HOUR_LEN).unwrap_or_default();
         if hour > self.hour.as_str() {
             hour.clone_into(&mut self.hour);
         }
         let history = format!("{}{}", positions_of(&self.name), self.hour);
-        let entry = LedgerEntry { position: Some(position), ..LedgerEntry::default() };
+        let entry = LedgerEntry { position: Some(position.told()), ..LedgerEntry::default() };
         Event::of_ledger((history, self.next_id()), (ADVANCED, entry))
     }
 
-    /// Sends an entry to the writer; it rides in the block of whatever else is appended.
-    pub(super) fn send(&self, entry: Event) -> Result<Pending, DeliveryError> {
-        Ok(self.ledger.submit(Batch::of([entry]))?)
+    /// Sends entries to the writer, all of them or none; they ride in the block of whatever else is
+    /// appended.
+    pub(super) fn send(&self, entries: Vec<Event>) -> Result<Pending, DeliveryError> {
+        Ok(self.ledger.submit(Batch::of(entries))?)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use tokio::time::Instant;
 
-use super::dispatch::MemberId;
+use super::worker::MemberId;
 use crate::ledger::EntryPlace;
 
 /// Events of one order that are remembered; the log remembers the others.
@@ -34,6 +34,8 @@ pub(super) struct Lane {
 /// What an order waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
+    /// For another order to end, because too many are begun.
+    Queued,
     /// For a member with credit.
     Ready,
     /// For an answer.
@@ -49,12 +51,12 @@ pub(super) enum Stage {
 }
 
 impl Lane {
-    pub(super) fn at(first: EntryPlace, more: bool) -> Self {
+    pub(super) fn at(first: EntryPlace, more: bool, stage: Stage) -> Self {
         Self {
             first,
             behind: VecDeque::new(),
             more,
-            stage: Stage::Ready,
+            stage,
             attempts: 0,
             reason: String::new(),
             replayed: false,
@@ -68,15 +70,16 @@ impl Lane {
         if self.more || ahead.offset() <= last.offset() {
             return;
         }
-        if self.behind.len() < BEHIND_MAX && !self.is_parked() {
+        if self.behind.len() < BEHIND_MAX && self.stage != Stage::Parked {
             self.behind.push_back(ahead);
         } else {
             self.more = true;
         }
     }
 
-    pub(super) fn is_parked(&self) -> bool {
-        matches!(self.stage, Stage::Parked)
+    /// Remembers nothing behind the first event: the log does.
+    pub(super) fn forget_behind(&mut self) {
+        self.more |= !std::mem::take(&mut self.behind).is_empty();
     }
 }
 
@@ -85,7 +88,12 @@ impl Stage {
     pub(super) fn until(self) -> Option<Instant> {
         match self {
             Self::InFlight { until, .. } | Self::Waiting { until } => Some(until),
-            Self::Ready | Self::Sought | Self::Parking | Self::Parked => None,
+            Self::Queued | Self::Ready | Self::Sought | Self::Parking | Self::Parked => None,
         }
+    }
+
+    /// Whether an order at this stage takes one of the places that `outstanding_max` gives.
+    pub(super) fn is_begun(self) -> bool {
+        !matches!(self, Self::Queued | Self::Parked)
     }
 }

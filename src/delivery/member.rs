@@ -1,14 +1,16 @@
 //! One member of a consumer: what it is told, and what it says. Does not know how deliveries are
 //! chosen, nor how they travel.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
-use super::dispatch::{Handed, MemberId};
+use super::dispatch::Handed;
 use super::engine::Input;
 use super::error::DeliveryError;
+use super::worker::{Live, MemberId};
 use crate::event::RecordedEvent;
 use crate::ledger::Ledger;
 use crate::proto::{
@@ -19,6 +21,10 @@ use crate::time::now_ns;
 
 /// Messages of one member that wait to be looked at.
 const SAID_AHEAD: usize = 16;
+/// Deliveries that are read from the log together.
+const READ_TOGETHER: usize = 64;
+/// Bytes of events that are told together.
+const BYTES_TOGETHER: usize = 256 * 1024;
 
 /// What a member is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,10 +65,20 @@ pub struct Delivered {
 /// stands still holds none.
 #[derive(Debug)]
 pub(super) enum Note {
-    Told(Told),
+    Joined(Box<ConsumerSettings>, ConsumeProgress),
     Handed(Vec<Handed>),
+    /// There is room for the member's next word when it has read this.
+    Refused(ConsumeRefused, #[expect(dead_code, reason = "held")] Arc<OwnedSemaphorePermit>),
+    Closed(ConsumeClosedReason),
     /// The log cannot be read.
     Failed(String),
+}
+
+/// What a member leaves with the engine.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) notes: mpsc::UnboundedSender<Note>,
+    pub(super) live: Live,
 }
 
 /// Takes part in the work of a consumer for as long as it lives. Dropped without
@@ -72,6 +88,10 @@ pub(super) enum Note {
 #[derive(Debug)]
 pub struct Member {
     notes: mpsc::UnboundedReceiver<Note>,
+    progress: watch::Receiver<ConsumeProgress>,
+    /// Deliveries that were not read yet.
+    handed: VecDeque<Handed>,
+    live: Live,
     ledger: Arc<Ledger>,
     voice: Voice,
 }
@@ -93,11 +113,13 @@ impl Member {
     ) -> Result<Self, DeliveryError> {
         let (sender, notes) = mpsc::unbounded_channel();
         let (reply, joined) = oneshot::channel();
-        let join = Input::Join { name: name.to_owned(), notes: sender, reply };
+        let live = Live::default();
+        let seat = Seat { notes: sender, live: live.clone() };
+        let join = Input::Join { name: name.to_owned(), seat, reply };
         inputs.send(join).map_err(|_| DeliveryError::Closed)?;
-        let id = joined.await.map_err(|_| DeliveryError::Closed)?;
+        let (id, progress) = joined.await.map_err(|_| DeliveryError::Closed)?;
         let voice = Voice { id, inputs, room: Arc::new(Semaphore::new(SAID_AHEAD)) };
-        Ok(Self { notes, ledger, voice })
+        Ok(Self { notes, progress, handed: VecDeque::new(), live, ledger, voice })
     }
 
     /// How this member answers.
@@ -106,23 +128,57 @@ impl Member {
         &self.voice
     }
 
-    /// Waits for what it is told next; `None` after [`Told::Closed`].
+    /// Waits for what it is told next; `None` after [`Told::Closed`]. Deliveries are read from the
+    /// log now, 64 or 256 KiB of them at a time; those that have gone another way meanwhile are left out.
     ///
     /// # Errors
     /// Where the log cannot be read; nothing follows then.
     pub async fn next(&mut self) -> Result<Option<Told>, DeliveryError> {
-        match self.notes.recv().await {
-            None => Ok(None),
-            Some(Note::Told(told)) => Ok(Some(told)),
-            Some(Note::Handed(handed)) => Ok(Some(Told::Deliveries(self.read(handed)?))),
-            Some(Note::Failed(reason)) => Err(DeliveryError::Stopped(reason)),
+        loop {
+            if !self.handed.is_empty() {
+                let delivered = self.read()?;
+                if !delivered.is_empty() {
+                    return Ok(Some(Told::Deliveries(delivered)));
+                }
+                continue;
+            }
+            let note = tokio::select! {
+                biased;
+                note = self.notes.recv() => note,
+                Ok(()) = self.progress.changed() => {
+                    return Ok(Some(Told::Progress(*self.progress.borrow_and_update())));
+                }
+            };
+            match note {
+                None => return Ok(None),
+                Some(Note::Joined(settings, progress)) => {
+                    return Ok(Some(Told::Joined { settings, progress }));
+                }
+                Some(Note::Handed(handed)) => self.handed.extend(handed),
+                Some(Note::Refused(refused, _)) => return Ok(Some(Told::Refused(refused))),
+                Some(Note::Closed(reason)) => return Ok(Some(Told::Closed(reason))),
+                Some(Note::Failed(reason)) => return Err(DeliveryError::Stopped(reason)),
+            }
         }
     }
 
-    fn read(&self, mut handed: Vec<Handed>) -> Result<Vec<Delivered>, DeliveryError> {
+    fn read(&mut self) -> Result<Vec<Delivered>, DeliveryError> {
+        let most = READ_TOGETHER.min(self.handed.len());
+        let mut handed: Vec<Handed> = self.handed.drain(..most).collect();
+        handed.retain(|one| self.live.has(one.serial));
         handed.sort_unstable_by_key(|one| one.place.offset());
         let places: Vec<_> = handed.iter().map(|one| one.place.point).collect();
         let recorded = self.ledger.at_places(&places)?;
+        let mut bytes = 0;
+        let fits = |recorded: &&RecordedEvent| {
+            bytes += recorded.event.body().len();
+            bytes <= BYTES_TOGETHER
+        };
+        // What does not fit is read again; one event always fits.
+        let fitting = recorded.iter().take_while(fits).count().max(1).min(handed.len());
+        for later in handed.drain(fitting..).rev() {
+            self.handed.push_front(later);
+        }
         let now = now_ns();
         let delivered = handed.into_iter().zip(recorded).map(|(handed, recorded)| {
             let lag = Duration::from_nanos(now.saturating_sub(recorded.recorded_at_ns));
@@ -141,7 +197,7 @@ impl Drop for Member {
 
 impl Voice {
     /// Says something, when what was said before has been looked at. What is refused comes back as
-    /// [`Told::Refused`].
+    /// [`Told::Refused`]: who never takes what it is told is not heard any more at last.
     pub async fn say(&self, said: ConsumeRequest) {
         if let Ok(room) = Arc::clone(&self.room).acquire_owned().await {
             let _ = self.inputs.send(Input::Said { member: self.id, said: Box::new(said), room });
@@ -170,8 +226,8 @@ impl Voice {
         self.say(ConsumeRequest { parks, ..ConsumeRequest::default() }).await;
     }
 
-    /// Ends the membership in order: the last thing told is [`Told::Closed`], when the place of the
-    /// consumer is in the log.
+    /// Ends the membership in order: the last thing told is [`Told::Closed`], when what its members
+    /// have done is in the log, if this was the last of them.
     pub fn leave(&self) {
         let _ = self.inputs.send(Input::Left { member: self.id, in_order: true });
     }

@@ -8,6 +8,7 @@
 //!        answers -> dispatch -> journal    what is parked, and once a second where it stands
 //! ```
 
+mod answers;
 mod asked;
 mod consumers;
 mod dispatch;
@@ -16,6 +17,7 @@ mod error;
 mod journal;
 mod lane;
 mod member;
+mod park_orders;
 mod parked;
 mod parking;
 mod report;
@@ -23,6 +25,7 @@ mod said;
 mod scan;
 mod settings;
 mod state;
+mod worker;
 
 pub(crate) use consumers::recorded_start;
 pub use consumers::{Consumers, Start};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::asked::{AllParked, Asked, Said};
 use super::blocking;
-use super::consumers::{Consumers, answerable};
+use super::consumers::Consumers;
 use super::dispatch::OrderName;
 use super::error::DeliveryError;
-use crate::event::{Violation, type_matches};
+use crate::event::{Violation, check_type, type_matches};
 use crate::ledger::{Ledger, QueryError, page_rows, token, token_of};
 use crate::num::u64_from;
 use crate::proto::{
@@ -44,6 +44,11 @@ impl Selection {
         };
         let since_ns = time("parked_since", filter.parked_since);
         let before_ns = time("parked_before", filter.parked_before);
+        for (index, rule) in filter.types.iter().enumerate() {
+            let wrong = check_type(rule);
+            let field = format!("filter.types[{index}]");
+            violations.extend(wrong.map(|what| Violation::new(field, what)));
+        }
         if !violations.is_empty() {
             return Err(DeliveryError::Invalid(violations));
         }
@@ -97,10 +102,14 @@ impl Consumers {
         let ListParkedRequest { consumer, filter, .. } = request;
         let about = format!("{} parked {consumer:?} {filter:?}", ledger.id());
         let after = token_of(&request.page_token, &about)?.map(row_of).transpose()?;
-        let names = if consumer.is_empty() { self.names().await } else { vec![consumer.clone()] };
+        let names = if consumer.is_empty() { self.names().await? } else { vec![consumer.clone()] };
         let (mut found, mut of_consumers) = (Vec::new(), Vec::new());
         for name in names {
-            let all = self.ask(&name, Asked::Parked).await?;
+            let all = match self.ask(&name, Asked::Parked).await {
+                // It was deleted.
+                Err(DeliveryError::UnknownConsumer(_)) if consumer.is_empty() => continue,
+                all => all?,
+            };
             for (parked, since_ns) in all.orders.values() {
                 if selection.means(parked, *since_ns) {
                     let row: Row = (*since_ns, parked.offset, name.clone());
@@ -147,7 +156,7 @@ impl Consumers {
         let (meant, event_count) = self.meant(&request.consumer, &selection).await?;
         let mut order_count = u64_from(meant.len());
         if !request.dry_run {
-            let said = Said { actor: request.actor.clone(), reason: String::new() };
+            let said = Said::by(&request.actor)?;
             let replay = |reply| Asked::Replay(meant, said, reply);
             order_count = self.ask(&request.consumer, replay).await?;
         }
@@ -163,7 +172,7 @@ impl Consumers {
         &self,
         request: &SkipParkedRequest,
     ) -> Result<SkipParkedResponse, DeliveryError> {
-        let said = answerable(&request.actor, &request.reason)?;
+        let said = Said::answerable(&request.actor, &request.reason)?;
         let selection = Selection::of(request.filter.as_ref())?;
         if selection.says_nothing() {
             let what = "says nothing, and would mean every parked order; say which orders, types, \
@@ -181,18 +190,19 @@ impl Consumers {
         Ok(SkipParkedResponse { order_count, event_count })
     }
 
-    /// The orders of a consumer that are meant, oldest event first, and how many events of them
-    /// wait.
+    /// The orders of a consumer that are meant, each with the offset that it stands at, and how many
+    /// events of them wait.
     async fn meant(
         &self,
         consumer: &str,
         selection: &Selection,
-    ) -> Result<(Vec<OrderName>, u64), DeliveryError> {
+    ) -> Result<(Vec<(OrderName, u64)>, u64), DeliveryError> {
         let all = self.ask(consumer, Asked::Parked).await?;
         let mut meant = selection.of_all(&all);
         meant.sort_by_key(|(_, parked)| parked.offset);
         let ledger = Arc::clone(self.ledger());
-        let orders = meant.iter().map(|(order, _)| Arc::clone(order)).collect();
+        let orders = meant.iter().map(|(order, parked)| (Arc::clone(order), parked.offset));
+        let orders = orders.collect();
         let count = blocking(move || count_waiting(&ledger, &all, &meant));
         Ok((orders, count.await?))
     }

@@ -23,22 +23,22 @@ impl Dispatch {
     pub(super) fn park_if_allowed(&mut self, order: &OrderName, now: Instant) {
         if self.parked + self.parking.len() < self.rules.parked_max {
             self.set_stage(order, Stage::Parking);
-            self.parking.push(Arc::clone(order));
         } else {
-            self.set_stage(order, Stage::Waiting { until: now + self.rules.retry_delay_max });
+            self.not_parked(order, now);
         }
     }
 
-    /// Orders that are to be parked. Say of each that it is, or that it cannot be.
-    pub(super) fn take_parking(&mut self) -> Vec<Stuck> {
-        let parking = std::mem::take(&mut self.parking);
-        parking.iter().filter_map(|order| self.stuck(order)).collect()
-    }
-
-    fn stuck(&self, order: &OrderName) -> Option<Stuck> {
-        let lane = self.lanes.get(order)?;
-        let (attempts, reason) = (lane.attempts, lane.reason.clone());
-        Some(Stuck { order: Arc::clone(order), place: lane.first, attempts, reason })
+    /// Orders that are to be parked, some of them: at most so many. Say of each that it is, or that
+    /// it cannot be.
+    pub(super) fn take_parking(&mut self, most: usize) -> Vec<Stuck> {
+        let rest = self.parking.split_off(most.min(self.parking.len()));
+        let parking = std::mem::replace(&mut self.parking, rest);
+        let stuck = |order: OrderName| {
+            let lane = self.lanes.get(&order).filter(|lane| lane.stage == Stage::Parking)?;
+            let (attempts, reason) = (lane.attempts, lane.reason.clone());
+            Some(Stuck { order: Arc::clone(&order), place: lane.first, attempts, reason })
+        };
+        parking.into_iter().filter_map(stuck).collect()
     }
 
     /// An order's parking is in the log.
@@ -46,12 +46,11 @@ impl Dispatch {
         self.set_stage(order, Stage::Parked);
         if let Some(lane) = self.lanes.get_mut(order) {
             // It may stand there for long.
-            lane.more |= !std::mem::take(&mut lane.behind).is_empty();
-            self.parked += 1;
+            lane.forget_behind();
         }
     }
 
-    /// An order's parking could not be written: it is tried again later.
+    /// An order cannot be parked: it is tried again later.
     pub(super) fn not_parked(&mut self, order: &OrderName, now: Instant) {
         let until = now + self.rules.retry_delay_max;
         self.set_stage(order, Stage::Waiting { until });
@@ -59,21 +58,18 @@ impl Dispatch {
 
     /// Has a parked order delivered again.
     pub(super) fn unpark(&mut self, order: &OrderName) {
-        if let Some(lane) = self.lanes.get_mut(order).filter(|lane| lane.is_parked()) {
+        if let Some(lane) = self.lanes.get_mut(order).filter(|lane| lane.stage == Stage::Parked) {
             (lane.attempts, lane.replayed) = (0, true);
-            self.parked -= 1;
-            self.set_stage(order, Stage::Ready);
-            self.ready.push_back(Arc::clone(order));
+            self.set_stage(order, Stage::Queued);
         }
     }
 
     /// Has a parked order go on with another event, or end where there is none.
     pub(super) fn unpark_at(&mut self, order: &OrderName, next: Option<EntryPlace>) {
-        if let Some(lane) = self.lanes.get_mut(order).filter(|lane| lane.is_parked()) {
-            (lane.behind, lane.more) = (next.into_iter().collect(), next.is_some());
-            self.parked -= 1;
+        if let Some(lane) = self.lanes.get_mut(order).filter(|lane| lane.stage == Stage::Parked) {
             // Whatever else it has stands behind that event, in the log.
-            self.set_stage(order, Stage::Sought);
+            (lane.behind, lane.more) = (next.into_iter().collect(), next.is_some());
+            self.set_stage(order, Stage::Queued);
             self.step(order);
         }
     }

@@ -56,7 +56,7 @@ impl Engine {
                 name: post.name.clone(),
                 joined_at: Some(timestamp(signed(post.joined_at_ns))),
                 credit: worker.credit,
-                in_flight: small(worker.in_flight.len()),
+                in_flight: small(worker.in_flight()),
                 acknowledged: worker.acknowledged,
             })
         });
@@ -86,11 +86,9 @@ impl Engine {
         if offset >= head {
             return Ok(None);
         }
-        let known = self.dispatch.oldest().filter(|oldest| oldest.offset() == offset);
-        let known = known.map(|oldest| oldest.recorded_at_ns);
-        match known {
-            Some(known) => Ok(Some(known)),
-            None => Ok(Some(self.ledger.at_offset(offset)?.1.recorded_at_ns)),
+        match self.dispatch.oldest() {
+            Some((oldest, recorded_at_ns)) if oldest == offset => Ok(Some(recorded_at_ns)),
+            _ => Ok(Some(self.ledger.recorded_at(offset)?)),
         }
     }
 

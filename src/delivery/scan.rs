@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::dispatch::OrderName;
+use super::error::DeliveryError;
 use crate::event::Wanted;
 use crate::ledger::{EntryPlace, Ledger, QueryError, Replay};
 use crate::log::Point;
@@ -48,35 +49,25 @@ impl Scan {
         std::mem::take(&mut self.moved)
     }
 
-    /// What is known ahead holds for other settings.
-    pub(super) fn forget_ahead(&mut self, ledger: &Ledger) -> Result<(), QueryError> {
-        *self = Self { moved: self.moved, ..Self::starting_at(ledger, self.scanned_to)? };
-        Ok(())
+    /// Takes the next wanted event, as far as they are known.
+    pub(super) fn take(&mut self) -> Option<(OrderName, EntryPlace)> {
+        let next = self.upcoming.pop_front();
+        match &next {
+            Some((_, place)) => (self.scanned_to, self.moved) = (place.offset() + 1, true),
+            None => self.scanned_to = self.known_to,
+        }
+        next
     }
 
-    /// Takes the next wanted event; `None` at the head.
-    pub(super) async fn next(
+    /// Reads the next part of the log, when all before is taken; answers whether there was one.
+    pub(super) async fn read(
         &mut self,
         wanted: Option<&Arc<Wanted>>,
-    ) -> Result<Option<(OrderName, EntryPlace)>, QueryError> {
-        loop {
-            if let Some((order, place)) = self.upcoming.pop_front() {
-                self.scanned_to = place.offset() + 1;
-                self.moved = true;
-                return Ok(Some((order, place)));
-            }
-            self.scanned_to = self.known_to;
-            if !self.read(wanted).await? {
-                return Ok(None);
-            }
-        }
-    }
-
-    /// Reads the next part of the log; answers whether there was one.
-    async fn read(&mut self, wanted: Option<&Arc<Wanted>>) -> Result<bool, QueryError> {
+    ) -> Result<bool, DeliveryError> {
         let Some(mut replay) = self.replay.take() else {
             return Ok(false);
         };
+        let (place, next_offset) = (replay.place(), replay.next_offset());
         let (replay, part) = if replay.head().saturating_sub(replay.next_offset()) <= NEAR {
             let part = part_of(&mut replay, wanted.map(AsRef::as_ref));
             (replay, part)
@@ -88,15 +79,23 @@ impl Scan {
             });
             match read.await {
                 Ok(read) => read,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => return Err(DeliveryError::Closed),
             }
         };
-        self.replay = Some(replay);
+        let replay = self.replay.insert(replay);
+        if part.is_err() {
+            // What could not be read is not passed over.
+            replay.go_back(place, next_offset);
+        }
         let Some((upcoming, known_to, has_events)) = part? else {
             return Ok(false);
         };
         (self.upcoming, self.known_to) = (upcoming, known_to);
         self.moved |= has_events;
+        if self.upcoming.is_empty() {
+            self.scanned_to = known_to;
+        }
         Ok(true)
     }
 

@@ -32,9 +32,40 @@ pub(super) struct State {
     pub(super) settings: ConsumerSettings,
     /// Nanoseconds of the Unix epoch.
     pub(super) created_at_ns: u64,
-    pub(super) position: ConsumerPosition,
+    pub(super) position: Position,
     /// By order, each with when it was parked, in nanoseconds of the Unix epoch.
     pub(super) parked: BTreeMap<String, (ParkedAt, u64)>,
+}
+
+/// Where a consumer stands (`ConsumerPosition`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Position {
+    pub(super) scanned_to: u64,
+    /// Offsets, rising.
+    pub(super) outstanding: Vec<u64>,
+    pub(super) replayed_to: u64,
+}
+
+impl Position {
+    pub(super) fn of(told: &ConsumerPosition) -> Self {
+        let mut at = 0_u64;
+        let offset = |step: &u64| {
+            at = at.saturating_add(*step);
+            at
+        };
+        let outstanding = told.outstanding_steps.iter().map(offset).collect();
+        Self { scanned_to: told.scanned_to, outstanding, replayed_to: told.replayed_to }
+    }
+
+    pub(super) fn told(&self) -> ConsumerPosition {
+        let mut before = 0;
+        let step = |offset: &u64| offset.saturating_sub(std::mem::replace(&mut before, *offset));
+        ConsumerPosition {
+            scanned_to: self.scanned_to,
+            outstanding_steps: self.outstanding.iter().map(step).collect(),
+            replayed_to: self.replayed_to,
+        }
+    }
 }
 
 /// The state that entries leave, given in the order of the log. `None` where there is no consumer.
@@ -49,20 +80,21 @@ pub(super) fn fold<'e>(entries: impl IntoIterator<Item = &'e RecordedEvent>) -> 
 
 fn apply(state: &mut Option<State>, recorded: &RecordedEvent, entry: LedgerEntry) {
     let LedgerEntry { settings, position, parked, skipped, correlation_id, .. } = entry;
+    let position = Position::of(&position.unwrap_or_default());
     match (recorded.event.event_type(), state.as_mut()) {
         (CREATED, _) => {
             *state = Some(State {
                 settings: settings.unwrap_or_default(),
                 created_at_ns: recorded.recorded_at_ns,
-                position: position.unwrap_or_default(),
+                position,
                 parked: BTreeMap::new(),
             });
         }
         (DELETED, _) => *state = None,
         (UPDATED, Some(state)) => state.settings = settings.unwrap_or_default(),
-        (ADVANCED, Some(state)) => state.position = position.unwrap_or_default(),
+        (ADVANCED, Some(state)) => state.position = position,
         (RESET, Some(state)) => {
-            state.position = position.unwrap_or_default();
+            state.position = position;
             let to = state.position.scanned_to;
             state.parked.retain(|_, (parked, _)| parked.offset < to);
         }

@@ -88,7 +88,8 @@ fn check_group(text: &str) -> Option<String> {
         .then(|| format!("{text:?} is no group; allowed are {}", allowed.join(", ")))
 }
 
-fn check_type(text: &str) -> Option<String> {
+/// What is wrong with a rule for types.
+pub(crate) fn check_type(text: &str) -> Option<String> {
     let name = text.strip_suffix(".*").unwrap_or(text);
     (name.is_empty() || name.contains('*')).then(|| {
         format!(

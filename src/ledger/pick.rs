@@ -1,14 +1,21 @@
 //! Single entries and parts of orders, by where they stand, for whoever keeps a place in the log.
 //! Does not know consumers.
 
+use tokio::sync::oneshot;
+
 use super::Ledger;
 use super::error::QueryError;
 use super::replay::CHUNK_LEN;
+use super::wait::block_on;
+use super::writer::Command;
 use crate::event::{RecordedEvent, Wanted};
-use crate::log::Point;
+use crate::log::{EntryRef, Point};
 
 /// Entries of an order that are read at once.
 const READ_TOGETHER: usize = 64;
+
+/// Entries that are this far apart are looked up one by one.
+const FAR: u64 = 4_096;
 
 /// Where an entry stands, and when it was recorded, in nanoseconds of the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,25 +61,57 @@ impl Ledger {
         Ok((found, false))
     }
 
-    /// The entry at an offset below the head, and where it stands.
+    /// The entries at rising offsets below the head, and where they stand.
     ///
     /// # Errors
     /// Where log or views cannot be read.
-    pub(crate) fn at_offset(&self, offset: u64) -> Result<(Point, RecordedEvent), QueryError> {
+    pub(crate) fn at_offsets(
+        &self,
+        offsets: &[u64],
+        mut each: impl FnMut(Point, EntryRef<'_>),
+    ) -> Result<(), QueryError> {
         let head = self.head_now().point;
-        let mut at = self.views.seek(offset)?;
-        let mut found = None;
-        while found.is_none() && at.offset < head.offset {
-            let blocks = self.reader.blocks(at, head, CHUNK_LEN)?;
-            blocks.each(|placed| {
-                if placed.entry.offset == offset {
-                    let place = Point { offset, position: placed.position };
-                    found = Some((place, placed.entry.to_recorded()));
+        let mut rest = offsets.iter().copied().peekable();
+        while let Some(&offset) = rest.peek() {
+            if offset >= head.offset {
+                return Err(QueryError::BeyondHead { offset, head: head.offset });
+            }
+            let mut at = self.views.seek(offset)?;
+            // What stands near is read together; then the next one is looked up.
+            while rest.peek().is_some_and(|next| *next < at.offset.saturating_add(FAR)) {
+                let blocks = self.reader.blocks(at, head, CHUNK_LEN)?;
+                blocks.each(|placed| {
+                    if rest.next_if_eq(&placed.entry.offset).is_some() {
+                        let point =
+                            Point { offset: placed.entry.offset, position: placed.position };
+                        each(point, placed.entry);
+                    }
+                })?;
+                at = blocks.next;
+                if at.offset >= head.offset {
+                    break;
                 }
-            })?;
-            at = blocks.next;
+            }
         }
-        found.ok_or(QueryError::BeyondHead { offset, head: head.offset })
+        Ok(())
+    }
+
+    /// When the entry at an offset was recorded, in nanoseconds of the Unix epoch.
+    ///
+    /// # Errors
+    /// As [`Ledger::at_offsets`].
+    pub(crate) fn recorded_at(&self, offset: u64) -> Result<u64, QueryError> {
+        let mut recorded_at = 0;
+        self.at_offsets(&[offset], |_, entry| recorded_at = entry.recorded_at)?;
+        Ok(recorded_at)
+    }
+
+    /// Waits until everything that was submitted is decided.
+    pub(crate) fn settle(&self) {
+        let (sender, settled) = oneshot::channel();
+        if self.commands.send(Command::Settle(sender)).is_ok() {
+            let _ = block_on(settled);
+        }
     }
 
     /// The entries at places whose offsets rise.

@@ -203,10 +203,7 @@ impl Ledger {
         source: &str,
         event_id: &str,
     ) -> Result<(Option<Receipt>, u64), QueryError> {
-        let (sender, settled) = oneshot::channel();
-        if self.commands.send(Command::Settle(sender)).is_ok() {
-            let _ = block_on(settled);
-        }
+        self.settle();
         let found = self.find_event(correlation_id, source, event_id)?;
         match (found, self.queue.poisoned()) {
             ((None, _), Some(reason)) => Err(QueryError::InDoubt(reason)),

@@ -1,22 +1,26 @@
 //! `Consume`: a member of a consumer at the other end of a stream.
 //! Does not know how deliveries are chosen.
 
-use tokio::sync::mpsc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::{Code, Status, Streaming};
 
 use super::convert::recorded_event;
-use super::status::{IntoStatus as _, invalid};
+use super::service::Shutdown;
+use super::status::{IntoStatus as _, invalid, status};
 use super::wire;
 use super::wire::consume_response::Message;
 use crate::delivery::{Consumers, Delivered, DeliveryError, Member, Told, Voice};
 use crate::event::Violation;
+use crate::ledger::FailureClass;
 use crate::proto::{ConsumeRequest, JoinConsumer};
 
 /// Messages that wait for a member that reads slowly; events behind them stay in the log.
 const MESSAGES_AHEAD: usize = 1;
-/// Bytes of events in a message, about; a large event may exceed it alone.
-const MESSAGE_BYTES: usize = 256 * 1024;
+/// How long the first message may take.
+const JOIN_TIME_MAX: Duration = Duration::from_secs(30);
 
 type Messages = mpsc::Sender<Result<wire::ConsumeResponse, Status>>;
 
@@ -24,10 +28,15 @@ type Messages = mpsc::Sender<Result<wire::ConsumeResponse, Status>>;
 pub(super) async fn consume(
     consumers: &Consumers,
     mut said: Streaming<ConsumeRequest>,
+    mut shutdown: Shutdown,
 ) -> Result<ReceiverStream<Result<wire::ConsumeResponse, Status>>, Status> {
-    let first = said.message().await?.unwrap_or_default();
+    let first = tokio::select! {
+        first = tokio::time::timeout(JOIN_TIME_MAX, said.message()) => first,
+        () = shutdown.begun() => return Err(DeliveryError::Closed.into_status()),
+    };
+    let first = first.map_or(Ok(None), |first| first)?.unwrap_or_default();
     let missing = || {
-        let what = "missing; the first message of a stream joins a consumer";
+        let what = "missing; the first message of a stream joins a consumer, within 30 s";
         invalid(&[Violation::new("join", what)])
     };
     let JoinConsumer { consumer, member } = first.join.clone().ok_or_else(missing)?;
@@ -35,60 +44,73 @@ pub(super) async fn consume(
     let voice = member.voice().clone();
     voice.say(ConsumeRequest { join: None, ..first }).await;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
-    tokio::spawn(listen(said, voice));
-    tokio::spawn(tell(member, messages));
+    let (failed, failure) = oneshot::channel();
+    let (ended, end) = oneshot::channel();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = listen(said, voice, failed) => {}
+            // Nobody is there any more to say anything to.
+            _ = end => {}
+        }
+    });
+    tokio::spawn(async move {
+        tell(member, &messages, failure).await;
+        drop::<oneshot::Sender<()>>(ended);
+    });
     Ok(ReceiverStream::new(receiver))
 }
 
 /// Passes on what the member says, until it has no more to say or is gone.
-async fn listen(mut said: Streaming<ConsumeRequest>, voice: Voice) {
+async fn listen(
+    mut said: Streaming<ConsumeRequest>,
+    voice: Voice,
+    failed: oneshot::Sender<Status>,
+) {
     loop {
         match said.message().await {
             Ok(Some(said)) => voice.say(said).await,
-            Ok(None) => return voice.leave(),
-            Err(_) => return voice.gone(),
+            Ok(None) => {
+                voice.leave();
+                break;
+            }
+            Err(status) => {
+                let _ = failed.send(status);
+                voice.gone();
+                break;
+            }
         }
     }
+    // What is said stays open until the member is told that it ends.
+    std::future::pending::<()>().await;
 }
 
-/// Passes on what the member is told, as fast as it reads.
-async fn tell(mut member: Member, messages: Messages) {
-    loop {
+/// Passes on what the member is told, as fast as it reads: what it cannot take yet is not read.
+async fn tell(mut member: Member, messages: &Messages, mut failure: oneshot::Receiver<Status>) {
+    while let Ok(room) = messages.reserve().await {
         let next = tokio::select! {
             next = member.next() => next,
             () = messages.closed() => return,
         };
-        let sent = match next {
-            Ok(None) => return,
-            Ok(Some(Told::Deliveries(delivered))) => tell_deliveries(delivered, &messages).await,
-            Ok(Some(told)) => messages.send(Ok(message_of(told))).await.is_ok(),
-            Err(error) => messages.send(Err(error.into_status())).await.is_ok(),
-        };
-        if !sent {
-            return;
-        }
-    }
-}
-
-async fn tell_deliveries(delivered: Vec<Delivered>, messages: &Messages) -> bool {
-    let (mut deliveries, mut bytes) = (Vec::new(), 0);
-    for one in delivered {
-        bytes += one.recorded.event.body().len();
-        deliveries.push(delivery_of(one));
-        if bytes >= MESSAGE_BYTES {
-            bytes = 0;
-            let full = std::mem::take(&mut deliveries);
-            let message = message(Message::Deliveries(wire::Deliveries { deliveries: full }));
-            if messages.send(Ok(message)).await.is_err() {
-                return false;
+        match next {
+            Ok(Some(told)) => {
+                let is_last = matches!(told, Told::Closed(_));
+                room.send(Ok(message_of(told)));
+                if is_last {
+                    return;
+                }
             }
+            Ok(None) => {
+                // Without a word: what it said could not be understood, or the consumer broke.
+                let stopped = || {
+                    let message = "the consumer has stopped: join again".to_owned();
+                    let class = FailureClass::NotWritten;
+                    status(Code::Unavailable, "CONSUMER_STOPPED", class, message)
+                };
+                return room.send(Err(failure.try_recv().unwrap_or_else(|_| stopped())));
+            }
+            Err(error) => return room.send(Err(error.into_status())),
         }
     }
-    if deliveries.is_empty() {
-        return true;
-    }
-    let message = message(Message::Deliveries(wire::Deliveries { deliveries }));
-    messages.send(Ok(message)).await.is_ok()
 }
 
 fn delivery_of(one: Delivered) -> wire::Delivery {
@@ -102,7 +124,7 @@ fn delivery_of(one: Delivered) -> wire::Delivery {
 }
 
 fn message_of(told: Told) -> wire::ConsumeResponse {
-    message(match told {
+    let message = match told {
         Told::Joined { settings, progress } => Message::Joined(wire::ConsumeJoined {
             settings: Some(*settings),
             progress: Some(progress),
@@ -114,9 +136,6 @@ fn message_of(told: Told) -> wire::ConsumeResponse {
         Told::Progress(progress) => Message::Progress(progress),
         Told::Refused(refused) => Message::Refused(refused),
         Told::Closed(reason) => Message::Closed(wire::ConsumeClosed { reason: reason.into() }),
-    })
-}
-
-fn message(message: Message) -> wire::ConsumeResponse {
+    };
     wire::ConsumeResponse { message: Some(message) }
 }

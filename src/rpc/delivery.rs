@@ -126,10 +126,8 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<Streaming<proto::ConsumeRequest>>,
     ) -> Result<Response<Self::ConsumeStream>, Status> {
-        if self.shutdown.has_begun() {
-            return Err(DeliveryError::Closed.into_status());
-        }
-        consume::consume(self.consumers().await?, request.into_inner()).await.map(Response::new)
+        let (said, shutdown) = (request.into_inner(), self.shutdown.clone());
+        consume::consume(self.consumers().await?, said, shutdown).await.map(Response::new)
     }
 
     async fn list_parked(

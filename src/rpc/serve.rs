@@ -147,8 +147,8 @@ pub async fn serve(
         shutdown.await;
         let _ = end.send(true);
         // Members are told that it ends, and what they have done is stored.
-        consumers.close().await;
-        tokio::time::sleep(options.shutdown_grace).await;
+        let grace = tokio::time::sleep(options.shutdown_grace);
+        tokio::join!(consumers.close(), grace);
         tracing::warn!("calls were still open after the grace time; cutting them off");
         let _ = cut.send(true);
         // The server ends with its last connection, which takes a moment.
@@ -159,6 +159,6 @@ pub async fn serve(
         () = end_by_force => Ok(()),
         () = watch_health => Ok(()),
     };
-    consumers.close().await;
+    let _ = tokio::time::timeout(options.shutdown_grace, consumers.close()).await;
     ended
 }

@@ -26,6 +26,13 @@ const TEST_TIME_MAX: Duration = Duration::from_secs(120);
 /// How long a member is listened to when it says nothing.
 const SILENCE: Duration = Duration::from_millis(3);
 
+/// Where a consumer stands by the log.
+#[derive(Debug, Default)]
+struct Position {
+    scanned_to: u64,
+    outstanding: Vec<u64>,
+}
+
 /// What may and must be delivered.
 #[derive(Debug, Default)]
 struct Law {
@@ -67,7 +74,7 @@ impl Law {
     }
 
     /// What an acknowledged position in the log says is done does not come again.
-    fn died(&mut self, position: &ConsumerPosition) {
+    fn died(&mut self, position: &Position) {
         self.held.clear();
         for (order, offsets) in &self.orders {
             let stands_at = position.outstanding.iter().find(|at| self.order_of[*at] == *order);
@@ -320,11 +327,22 @@ impl World {
     }
 }
 
+/// A position with offsets in place of steps.
+fn unfolded(told: ConsumerPosition) -> Position {
+    let mut at = 0;
+    let steps = told.outstanding_steps.iter();
+    let outstanding = steps.map(|step| {
+        at += step;
+        at
+    });
+    Position { scanned_to: told.scanned_to, outstanding: outstanding.collect() }
+}
+
 /// Where the consumer stands by the log, as anybody can read it there: at its last position, and at
 /// what was decided about orders since.
-fn last_position(ledger: &Ledger) -> ConsumerPosition {
+fn last_position(ledger: &Ledger) -> Position {
     let mut replay = ledger.replay(0).unwrap().with_ledger_entries();
-    let (mut position, mut parked) = (ConsumerPosition::default(), BTreeMap::new());
+    let (mut position, mut parked) = (Position::default(), BTreeMap::new());
     loop {
         let chunk = replay.next_chunk().unwrap();
         if chunk.is_empty() {
@@ -347,7 +365,7 @@ fn last_position(ledger: &Ledger) -> ConsumerPosition {
                     parked.remove(&skipped.correlation_id);
                     position.outstanding.push(skipped.to_offset);
                 }
-                _ => position = entry.position.unwrap(),
+                _ => position = unfolded(entry.position.unwrap()),
             }
         }
     }

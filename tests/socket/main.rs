@@ -16,6 +16,7 @@
 mod append;
 mod append_stream;
 mod basis;
+mod consumers;
 mod disk;
 mod doubt;
 mod effects;
