@@ -9,6 +9,7 @@ use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt as _};
 
 use super::service::{Service, Shutdown};
+use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::ledger_service_client::LedgerServiceClient as StoredClient;
 use super::wire::ledger_service_server::LedgerServiceServer;
 use crate::ledger::Ledger;
@@ -40,11 +41,21 @@ pub(crate) type Client =
 
 /// Connects to a server, `http://host:port`.
 pub(crate) async fn connect(url: &str) -> Result<Client, tonic::transport::Error> {
+    connect_with(url, Keepalive::default()).await
+}
+
+/// The same with other times after which the server counts as gone.
+pub(super) async fn connect_with(
+    url: &str,
+    keepalive: Keepalive,
+) -> Result<Client, tonic::transport::Error> {
     let channel = tonic::transport::Endpoint::from_shared(url.to_owned())?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .connect_timeout(std::time::Duration::from_secs(5))
         .tcp_nodelay(true)
+        .http2_keep_alive_interval(keepalive.interval)
+        .keep_alive_timeout(keepalive.timeout)
         .connect()
         .await?;
     let channel = channel.map_err(BoxError::from);
@@ -53,7 +64,7 @@ pub(crate) async fn connect(url: &str) -> Result<Client, tonic::transport::Error
 
 /// Calls the service of a ledger in this process, without a socket.
 pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Client {
-    let service = LedgerServiceServer::new(Service::new(ledger, Shutdown::never()))
+    let service = LedgerServiceServer::new(Service::new(ledger, Shutdown::never(), HEARTBEAT))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let service = tower::ServiceExt::<http::Request<Body>>::map_err(

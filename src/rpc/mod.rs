@@ -14,6 +14,9 @@ mod query;
 mod replay;
 mod serve;
 mod service;
+mod silence;
+#[cfg(test)]
+mod silence_tests;
 mod status;
 mod stream;
 mod stream_orders;
@@ -24,5 +27,6 @@ pub use opening::while_opening;
 pub use serve::{ServeError, ServeOptions, serve};
 
 pub(crate) use client::{Client, connect, connect_local};
+pub(crate) use silence::{SILENCE_MAX, heard};
 pub(crate) use status::{class_of, error_details};
 pub(crate) use tonic::{Code, Status, Streaming};

@@ -15,6 +15,7 @@ use tonic_health::ServingStatus;
 use super::connection::Connection;
 use super::explain::Explain;
 use super::service::{Service, Shutdown};
+use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::ledger_service_server::LedgerServiceServer;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
@@ -31,9 +32,12 @@ pub struct ServeOptions {
     pub message_bytes_max: usize,
     /// Calls and streams under way on one connection.
     pub streams_max: u32,
+    /// How often a stream that brings nothing says that it lives.
+    pub heartbeat: Duration,
     /// How often a silent connection is probed.
     pub keepalive_interval: Duration,
-    /// How long an answer to such a probe may take.
+    /// How long an answer to such a probe may take. A connection that takes nothing of what is to
+    /// be sent is given up after both times together.
     pub keepalive_timeout: Duration,
     /// How long calls under way may take when the server shuts down; then they are cut off.
     pub shutdown_grace: Duration,
@@ -41,11 +45,13 @@ pub struct ServeOptions {
 
 impl Default for ServeOptions {
     fn default() -> Self {
+        let keepalive = Keepalive::default();
         Self {
             message_bytes_max: 4 * 1024 * 1024,
             streams_max: 1_024,
-            keepalive_interval: Duration::from_secs(30),
-            keepalive_timeout: Duration::from_secs(10),
+            heartbeat: HEARTBEAT,
+            keepalive_interval: keepalive.interval,
+            keepalive_timeout: keepalive.timeout,
             shutdown_grace: Duration::from_secs(10),
         }
     }
@@ -89,20 +95,18 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
-    let service = Service::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
+    let shutdown_begun = Shutdown::watching(ending.clone());
+    let service = Service::new(Arc::clone(&ledger), shutdown_begun, options.heartbeat);
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
     let (cut, cutting) = watch::channel(false);
+    let (interval, timeout) = (options.keepalive_interval, options.keepalive_timeout);
+    let patience = Keepalive { interval, timeout }.silence_max();
     let connections = TcpListenerStream::new(listener).map(move |stream| {
         stream.and_then(|stream| {
             stream.set_nodelay(true)?;
-            Ok(Connection::new(stream, Shutdown::watching(cutting.clone())))
+            Ok(Connection::new(stream, Shutdown::watching(cutting.clone()), patience))
         })
     });
     let mut no_more_calls = Shutdown::watching(ending.clone());
@@ -111,8 +115,8 @@ pub async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_concurrent_streams(options.streams_max)
-        .http2_keepalive_interval(Some(options.keepalive_interval))
-        .http2_keepalive_timeout(Some(options.keepalive_timeout))
+        .http2_keepalive_interval(Some(interval))
+        .http2_keepalive_timeout(Some(timeout))
         .layer(Explain)
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
@@ -149,4 +153,11 @@ pub async fn serve(
         () = end_by_force => Ok(()),
         () = watch_health => Ok(()),
     }
+}
+
+/// Every service here, for clients that ask what there is.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

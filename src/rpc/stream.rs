@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use super::query::blocking;
-use super::service::Shutdown;
+use super::service::Pace;
 use super::status::{IntoStatus as _, status};
 use super::wire;
 use crate::ledger::{FailureClass, Ledger, QueryError, Replay};
@@ -18,8 +18,6 @@ use crate::proto::EventFilter;
 
 /// Messages that wait for a slow reader; the log is not read beyond them.
 const MESSAGES_AHEAD: usize = 2;
-/// How often a stream that brings nothing says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 /// For so long what was read beyond these messages is kept for a slow reader.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -66,7 +64,7 @@ pub(super) async fn start<F: Feed>(
     ledger: &Arc<Ledger>,
     begin: impl FnOnce(&Ledger) -> Result<Begin, QueryError> + Send + 'static,
     feed: F,
-    shutdown: Shutdown,
+    pace: Pace,
 ) -> Result<ReceiverStream<Result<F::Message, Status>>, Status> {
     let (replay, follow) = blocking(ledger, move |ledger| {
         let Begin { from_offset, filters, follow } = begin(ledger)?;
@@ -79,8 +77,8 @@ pub(super) async fn start<F: Feed>(
     .await?;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let reached = replay.next_offset();
-    let (feed, said, heartbeat) = (Some(feed), Instant::now(), HEARTBEAT);
-    let stream = Stream { replay, reached, feed, follow, messages, said, shutdown, heartbeat };
+    let (feed, said) = (Some(feed), Instant::now());
+    let stream = Stream { replay, reached, feed, follow, messages, said, pace };
     tokio::spawn(stream.run());
     Ok(ReceiverStream::new(receiver))
 }
@@ -96,8 +94,7 @@ struct Stream<F: Feed> {
     messages: mpsc::Sender<Result<F::Message, Status>>,
     /// When the last message went out.
     said: Instant,
-    shutdown: Shutdown,
-    heartbeat: Duration,
+    pace: Pace,
 }
 
 /// Why a stream goes no further.
@@ -160,7 +157,7 @@ impl<F: Feed> Stream<F> {
             if self.feed.as_ref().is_none_or(Feed::is_done) {
                 return Err(End::Closed(wire::ReplayClosedReason::LimitReached));
             }
-            if self.shutdown.has_begun() {
+            if self.pace.shutdown.has_begun() {
                 return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
             }
             self.wait_for_the_reader().await?;
@@ -186,7 +183,7 @@ impl<F: Feed> Stream<F> {
         self.rest();
         tokio::select! {
             room = self.messages.reserve() => room.map(drop).map_err(|_| End::Left),
-            () = self.shutdown.begun() => {
+            () = self.pace.shutdown.begun() => {
                 Err(End::Closed(wire::ReplayClosedReason::ShuttingDown))
             }
         }
@@ -211,7 +208,7 @@ impl<F: Feed> Stream<F> {
             tokio::select! {
                 read = &mut read => break read,
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep_until(self.said + self.heartbeat) => {}
+                () = tokio::time::sleep_until(self.said + self.pace.heartbeat) => {}
             }
             self.send_progress().await?;
         };
@@ -232,11 +229,11 @@ impl<F: Feed> Stream<F> {
                     let closed = End::Closed(wire::ReplayClosedReason::ShuttingDown);
                     return if more { Ok(()) } else { Err(closed) };
                 }
-                () = self.shutdown.begun() => {
+                () = self.pace.shutdown.begun() => {
                     return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
                 }
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep_until(self.said + self.heartbeat) => {}
+                () = tokio::time::sleep_until(self.said + self.pace.heartbeat) => {}
             }
             self.send_progress().await?;
         }
@@ -250,6 +247,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::Options;
+    use crate::rpc::service::Shutdown;
     use crate::rpc::wire::stream_orders_response::Message;
 
     /// Takes a long time for each of two messages, which are of one part.
@@ -322,8 +320,7 @@ mod tests {
             follow: false,
             messages,
             said: Instant::now(),
-            shutdown: Shutdown::never(),
-            heartbeat: Duration::from_millis(50),
+            pace: Pace { shutdown: Shutdown::never(), heartbeat: Duration::from_millis(50) },
         }
     }
 
