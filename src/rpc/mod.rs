@@ -17,6 +17,8 @@ mod service;
 mod silence;
 #[cfg(test)]
 mod silence_tests;
+#[cfg(test)]
+mod stalled_tests;
 mod status;
 mod stream;
 mod stream_orders;
