@@ -8,6 +8,7 @@ mod connection;
 mod convert;
 mod encode;
 mod explain;
+mod lookout;
 mod opening;
 mod orders;
 mod query;

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::lookout::Lookout;
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
 use crate::ledger::Ledger;
@@ -53,11 +54,14 @@ pub(super) struct Pace {
     pub(super) shutdown: Shutdown,
     /// How often it says that it lives while it brings nothing.
     pub(super) heartbeat: Duration,
+    /// Where it waits for what is new.
+    pub(super) lookout: Lookout,
 }
 
 impl Service {
     pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown, heartbeat: Duration) -> Self {
-        Self { ledger, pace: Pace { shutdown, heartbeat } }
+        let lookout = Lookout::default();
+        Self { ledger, pace: Pace { shutdown, heartbeat, lookout } }
     }
 }
 

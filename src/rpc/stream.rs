@@ -21,6 +21,9 @@ const MESSAGES_AHEAD: usize = 2;
 /// For so long what was read beyond these messages is kept for a slow reader.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// A stream that only passes over what comes says about so often how far it is.
+const SAID_AGAIN: Duration = Duration::from_secs(1);
+
 /// What is made of the log for one reader.
 pub(super) trait Feed: Send + Sync + 'static {
     /// A message of the stream.
@@ -220,23 +223,32 @@ impl<F: Feed> Stream<F> {
         read.map_err(|error| End::Failed(error.into_status()))
     }
 
-    /// Waits at the head until something comes; says meanwhile that the stream lives.
+    /// Waits at the head until something comes that may be for the reader; says meanwhile that the
+    /// stream lives, and how far it is where it only passes over what comes.
     async fn wait(&mut self) -> Result<(), End> {
         self.rest();
-        loop {
-            tokio::select! {
-                more = self.replay.changed() => {
-                    let closed = End::Closed(wire::ReplayClosedReason::ShuttingDown);
-                    return if more { Ok(()) } else { Err(closed) };
-                }
-                () = self.pace.shutdown.begun() => {
-                    return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
-                }
+        let tick = SAID_AGAIN.min(self.pace.heartbeat);
+        while !self.replay.has_ended() {
+            let mut wait = self.pace.lookout.wait(&self.replay);
+            let called = tokio::select! {
+                () = wait.called() => true,
+                () = self.pace.shutdown.begun() => break,
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep_until(self.said + self.pace.heartbeat) => {}
+                () = tokio::time::sleep(tick) => false,
+            };
+            wait.end(&mut self.replay);
+            let was = std::mem::replace(&mut self.reached, self.replay.next_offset());
+            if called && !self.replay.has_ended() {
+                return Ok(());
             }
-            self.send_progress().await?;
+            let head = self.reached;
+            if head > was {
+                self.send(Mark::CaughtUp(wire::ReplayCaughtUp { head })).await?;
+            } else if self.said.elapsed() >= self.pace.heartbeat {
+                self.send_progress().await?;
+            }
         }
+        Err(End::Closed(wire::ReplayClosedReason::ShuttingDown))
     }
 }
 
@@ -247,6 +259,7 @@ mod tests {
 
     use super::*;
     use crate::ledger::Options;
+    use crate::rpc::lookout::Lookout;
     use crate::rpc::service::Shutdown;
     use crate::rpc::wire::stream_orders_response::Message;
 
@@ -320,7 +333,11 @@ mod tests {
             follow: false,
             messages,
             said: Instant::now(),
-            pace: Pace { shutdown: Shutdown::never(), heartbeat: Duration::from_millis(50) },
+            pace: Pace {
+                shutdown: Shutdown::never(),
+                heartbeat: Duration::from_millis(50),
+                lookout: Lookout::default(),
+            },
         }
     }
 
