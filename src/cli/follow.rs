@@ -2,9 +2,10 @@
 //! Does not know what the stream brings.
 
 use std::io::{self, BufWriter, Stdout, Write as _};
+use std::time::Duration;
 
 use super::failure::Failure;
-use crate::rpc::{Streaming, wire};
+use crate::rpc::{SILENCE_MAX, Streaming, heard, wire};
 
 /// Where lines are written; what has not left this process does not count as reached.
 pub(super) type Out = BufWriter<Stdout>;
@@ -44,7 +45,7 @@ pub(super) async fn follow<F: Follow>(
     from: Option<u64>,
 ) -> Result<(), Failure> {
     let mut reached = from;
-    let ended = read(followed, messages, &mut reached).await;
+    let ended = read(followed, messages, &mut reached, SILENCE_MAX).await;
     let Some(reached) = reached.filter(|_| followed.says_where()) else { return ended };
     let resume = resume_text(reached);
     ended.map_err(|failure| failure.and(resume.clone()))?;
@@ -56,6 +57,7 @@ async fn read<F: Follow>(
     followed: &F,
     mut messages: Streaming<F::Message>,
     reached: &mut Option<u64>,
+    silence_max: Duration,
 ) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout());
     let interrupted = tokio::signal::ctrl_c();
@@ -63,7 +65,7 @@ async fn read<F: Follow>(
     let mut caught_up = false;
     loop {
         let next = tokio::select! {
-            next = messages.message() => next,
+            next = heard(&mut messages, silence_max) => next,
             _ = &mut interrupted => return Ok(out.flush()?),
         };
         let next = match next {
@@ -112,4 +114,55 @@ fn end_of(closed: &wire::ReplayClosed, reached: &mut Option<u64>) -> Result<(), 
 /// Where to go on, as it is said on standard error.
 fn resume_text(from: u64) -> String {
     format!("resume with --from {from}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ledger::{Ledger, Options};
+    use crate::rpc::connect_local;
+    use crate::rpc::wire::replay_response::Message;
+
+    /// Reads a replay, and writes nothing.
+    struct Reader;
+
+    impl Follow for Reader {
+        type Message = wire::ReplayResponse;
+        type Brings = ();
+
+        fn said(message: wire::ReplayResponse) -> Option<Said<()>> {
+            Some(match message.message? {
+                Message::Events(_) => Said::Brings(()),
+                Message::Progress(progress) => Said::Progress(progress),
+                Message::CaughtUp(caught_up) => Said::CaughtUp(caught_up),
+                Message::Closed(closed) => Said::Closed(closed),
+            })
+        }
+
+        fn says_where(&self) -> bool {
+            true
+        }
+
+        fn write(&self, _: &mut Out, (): ()) -> Result<Option<u64>, Failure> {
+            Ok(None)
+        }
+    }
+
+    /// Less than the time between two signs of life is silence. Seen red with a reader that waits
+    /// for the next message without a clock beside it.
+    #[tokio::test]
+    async fn a_stream_that_falls_silent_fails_and_the_place_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::open(&folder, Options::default()).unwrap());
+        let request = wire::ReplayRequest { follow: true, ..Default::default() };
+        let mut client = connect_local(ledger).ledger;
+        let messages = client.replay(request).await.unwrap().into_inner();
+        let mut reached = None;
+        let ended = read(&Reader, messages, &mut reached, Duration::from_millis(100)).await;
+        let failure = format!("{:?}", ended.unwrap_err());
+        assert!(failure.contains("the stream was silent for 0.1 s"), "{failure}");
+        assert_eq!(reached, Some(0));
+    }
 }

@@ -20,26 +20,26 @@ pub(crate) struct Wanted {
 
 /// One filter, made for look-ups.
 #[derive(Clone, Debug)]
-struct Clause {
-    types: Names,
-    sources: Names,
-    orders: Names,
-    warehouses: Names,
+pub(super) struct Clause {
+    pub(super) types: Names,
+    pub(super) sources: Names,
+    pub(super) orders: Names,
+    pub(super) warehouses: Names,
 }
 
 /// Values of one field. None at all lets every value through.
 #[derive(Clone, Debug, Default)]
-struct Names {
-    exact: HashSet<Box<[u8]>>,
-    prefixes: Vec<Box<[u8]>>,
+pub(super) struct Names {
+    pub(super) exact: HashSet<Box<[u8]>>,
+    pub(super) prefixes: Vec<Box<[u8]>>,
 }
 
 /// What the body of an event says that filters ask for.
 #[derive(Clone, Copy, Debug, Default)]
-struct Said<'a> {
-    event_type: &'a [u8],
-    source: &'a [u8],
-    warehouse: &'a [u8],
+pub(super) struct Said<'a> {
+    pub(super) event_type: &'a [u8],
+    pub(super) source: &'a [u8],
+    pub(super) warehouse: &'a [u8],
 }
 
 /// The fields of a filter by their names in the proto.
@@ -163,6 +163,10 @@ impl Wanted {
         let said = Said::in_body(body);
         std::iter::once(first).chain(of_order).any(|clause| clause.wants(said))
     }
+
+    pub(super) fn clauses(&self) -> &[Clause] {
+        &self.clauses
+    }
 }
 
 impl Clause {
@@ -207,7 +211,7 @@ impl Names {
         Self { exact, prefixes }
     }
 
-    fn say_nothing(&self) -> bool {
+    pub(super) fn say_nothing(&self) -> bool {
         self.exact.is_empty() && self.prefixes.is_empty()
     }
 
@@ -220,7 +224,7 @@ impl Names {
 
 impl<'a> Said<'a> {
     /// Of a field that stands several times the last one counts, as protobuf merges.
-    fn in_body(body: &'a [u8]) -> Self {
+    pub(super) fn in_body(body: &'a [u8]) -> Self {
         let (location, warehouse) = path::WAREHOUSE;
         let mut said = Self::default();
         for found in fields(body).map_while(Result::ok) {

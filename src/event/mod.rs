@@ -9,6 +9,7 @@ mod fact;
 mod filter;
 mod json;
 mod kind;
+mod present;
 mod recorded;
 mod schema;
 mod unknown;
@@ -29,6 +30,7 @@ pub(crate) use canonical::same_content;
 pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};
 pub(crate) use filter::{Wanted, check_type, type_matches};
 pub(crate) use kind::Kind;
+pub(crate) use present::{Present, Seen};
 pub(crate) use schema::DESCRIPTORS;
 pub(crate) use unknown::unknown_fields;
 

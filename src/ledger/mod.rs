@@ -173,6 +173,12 @@ impl Ledger {
         self.head_now().point.offset
     }
 
+    /// Asks whether anybody still holds the views as they are now.
+    #[cfg(test)]
+    pub(crate) fn newest_is_held(&self) -> impl Fn() -> bool + use<> {
+        self.views.newest_is_held()
+    }
+
     /// Whether the ledger takes appends: it is open, and no write has failed.
     #[must_use]
     pub fn takes_appends(&self) -> bool {

@@ -3,8 +3,6 @@
 use super::error::QueryError;
 use super::links::FullHistory;
 use super::replay::CHUNK_LEN;
-use super::wait::block_on;
-use super::writer::Command;
 use super::{AsOf, Ledger, Receipt};
 use crate::event::{Event, RecordedEvent};
 use crate::log::{Point, order_hash};
@@ -12,7 +10,6 @@ use crate::num::u64_from;
 use crate::order::{History, effects, fold};
 use crate::proto;
 use crate::view::event_key;
-use tokio::sync::oneshot;
 
 /// Bytes that a row has beside its event, at most: place, times and hashes.
 const ROW_BYTES: usize = 160;

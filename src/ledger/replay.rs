@@ -9,7 +9,7 @@ use super::Ledger;
 use super::error::QueryError;
 use super::wait::block_on;
 use super::writer::Head;
-use crate::event::{RecordedEvent, Wanted, is_ledgers_own};
+use crate::event::{Present, RecordedEvent, Seen, Wanted, is_ledgers_own};
 use crate::log::{Blocks, LogReader, Placed, Point};
 use crate::proto::EventFilter;
 
@@ -205,6 +205,29 @@ impl Replay {
         self.end = Some(self.head.borrow().point);
     }
 
+    /// The same place, and everything is wanted.
+    pub(crate) fn of_all(self) -> Self {
+        Self { wanted: None, with_own: true, ..self }
+    }
+
+    /// Whether any of some events may be wanted.
+    pub(crate) fn may_want(&self, present: &Present<'_>) -> bool {
+        (self.with_own || present.has_events())
+            && self.wanted.as_ref().is_none_or(|wanted| wanted.may_want(present))
+    }
+
+    /// Passes over what lies before the place of another reader, if anything does.
+    pub(crate) fn pass_over_to(&mut self, other: &Self) {
+        if other.next_offset > self.next_offset {
+            (self.at, self.next_offset) = (other.at, other.next_offset);
+        }
+    }
+
+    /// Whether nothing is left, and nothing more can come, because the ledger was closed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.head.has_changed().is_err() && self.head() <= self.next_offset
+    }
+
     /// Waits until there is something behind the last chunk.
     ///
     /// Answers `false` when nothing more can come, because the ledger was closed.
@@ -249,6 +272,13 @@ impl Chunk {
             events.push(placed.entry.recorded(body));
         })?;
         Ok(events)
+    }
+
+    /// What stands in the chunk's wanted events.
+    pub(crate) fn present(&self) -> Result<Present<'_>, QueryError> {
+        let mut seen = Seen::default();
+        self.each(|placed| seen.add(placed.entry.correlation_id, placed.entry.body))?;
+        Ok(seen.present())
     }
 
     /// Calls `each` with the chunk's wanted entries as they are stored.

@@ -11,6 +11,7 @@ use tower::{BoxError, ServiceExt as _};
 
 use super::delivery::Delivery;
 use super::service::{Service, Shutdown};
+use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::delivery_service_client::DeliveryServiceClient as StoredDeliveryClient;
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_client::LedgerServiceClient as StoredLedgerClient;
@@ -55,11 +56,21 @@ pub(crate) struct Clients {
 
 /// Connects to a server, `http://host:port`.
 pub(crate) async fn connect(url: &str) -> Result<Clients, tonic::transport::Error> {
+    connect_with(url, Keepalive::default()).await
+}
+
+/// The same with other times after which the server counts as gone.
+pub(super) async fn connect_with(
+    url: &str,
+    keepalive: Keepalive,
+) -> Result<Clients, tonic::transport::Error> {
     let channel = tonic::transport::Endpoint::from_shared(url.to_owned())?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .connect_timeout(std::time::Duration::from_secs(5))
         .tcp_nodelay(true)
+        .http2_keep_alive_interval(keepalive.interval)
+        .keep_alive_timeout(keepalive.timeout)
         .connect()
         .await?;
     Ok(Clients::over(BoxCloneSyncService::new(channel.map_err(BoxError::from))))
@@ -71,7 +82,7 @@ pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Clients {
     let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let ledger = LedgerServiceServer::new(Service::new(ledger, Shutdown::never()))
+    let ledger = LedgerServiceServer::new(Service::new(ledger, Shutdown::never(), HEARTBEAT))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(ledger).add_service(delivery);

@@ -1,13 +1,16 @@
-//! A client's connection that can be cut off, whatever the client does.
+//! A client's connection that can be cut off, whatever the client does, and that fails where the
+//! client takes nothing any more.
 //! Does not know what travels on it.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
 
 use super::service::Shutdown;
@@ -17,11 +20,18 @@ pub(super) struct Connection {
     stream: TcpStream,
     /// Ready when the connection is cut; `None` from then on.
     cut: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    /// How long what is to be sent may wait without a byte of it being taken. A probe that waits
+    /// behind it is never sent, and the end of the connection neither.
+    patience: Duration,
+    /// Ready when that is over; `None` while nothing waits.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, mut cut: Shutdown) -> Self {
-        Self { stream, cut: Some(Box::pin(async move { cut.begun().await })) }
+    pub(super) fn new(stream: TcpStream, mut cut: Shutdown, patience: Duration) -> Self {
+        let cut: Pin<Box<dyn Future<Output = ()> + Send>> =
+            Box::pin(async move { cut.begun().await });
+        Self { stream, cut: Some(cut), patience, stalled: None }
     }
 
     /// The stream, or the error of a cut connection. Whoever waits for the stream wakes at the cut.
@@ -33,6 +43,21 @@ impl Connection {
             Some(_) => Ok(Pin::new(&mut self.stream)),
             None => Err(io::ErrorKind::ConnectionAborted.into()),
         }
+    }
+
+    /// The result of an attempt to send; an error where nothing has been taken for too long.
+    fn sent(
+        &mut self,
+        context: &mut Context<'_>,
+        sent: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if sent.is_ready() {
+            self.stalled = None;
+            return sent;
+        }
+        let patience = self.patience;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(patience)));
+        stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -52,7 +77,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.usable(context)?.poll_write(context, bytes)
+        let sent = self.usable(context)?.poll_write(context, bytes);
+        self.sent(context, sent)
     }
 
     fn poll_write_vectored(
@@ -60,7 +86,8 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.usable(context)?.poll_write_vectored(context, slices)
+        let sent = self.usable(context)?.poll_write_vectored(context, slices);
+        self.sent(context, sent)
     }
 
     fn is_write_vectored(&self) -> bool {

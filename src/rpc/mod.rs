@@ -10,12 +10,18 @@ mod convert;
 mod delivery;
 mod encode;
 mod explain;
+mod lookout;
 mod opening;
 mod orders;
 mod query;
 mod replay;
 mod serve;
 mod service;
+mod silence;
+#[cfg(test)]
+mod silence_tests;
+#[cfg(test)]
+mod stalled_tests;
 mod status;
 mod stream;
 mod stream_orders;
@@ -26,5 +32,6 @@ pub use opening::while_opening;
 pub use serve::{ServeError, ServeOptions, serve};
 
 pub(crate) use client::{Clients, DeliveryClient, LedgerClient, connect, connect_local};
+pub(crate) use silence::{SILENCE_MAX, heard};
 pub(crate) use status::{class_of, error_details};
 pub(crate) use tonic::{Code, Status, Streaming};

@@ -17,6 +17,7 @@ use tower::{Layer, Service};
 use super::connection::Connection;
 use super::serve::SERVICES;
 use super::service::Shutdown;
+use super::silence::Keepalive;
 use super::status::status;
 use crate::ledger::{FailureClass, Progress};
 
@@ -54,8 +55,9 @@ pub async fn while_opening<T>(
         loop {
             match listener.accept().await {
                 Ok((connection, _)) => {
-                    let connection =
-                        Connection::new(connection, Shutdown::watching(cutting.clone()));
+                    let cut = Shutdown::watching(cutting.clone());
+                    let patience = Keepalive::default().silence_max();
+                    let connection = Connection::new(connection, cut, patience);
                     let _ = accepted.send(Ok::<_, std::io::Error>(connection)).await;
                 }
                 Err(_) => tokio::time::sleep(RETRY_AFTER).await,

@@ -8,7 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::encode::ChunkEncoder;
-use super::service::Shutdown;
+use super::service::Pace;
 use super::status::invalid;
 use super::stream::{Begin, Feed, Mark, Step, start};
 use super::wire;
@@ -24,7 +24,7 @@ const MESSAGE_BYTES: usize = 256 * 1024;
 pub(super) async fn replay(
     ledger: &Arc<Ledger>,
     request: wire::ReplayRequest,
-    shutdown: Shutdown,
+    pace: Pace,
 ) -> Result<ReceiverStream<Result<wire::ReplayResponse, Status>>, Status> {
     let from_recorded = from_recorded(&request)?;
     let events = Events::new(&request, from_recorded.unwrap_or(0));
@@ -40,7 +40,7 @@ pub(super) async fn replay(
             follow: request.follow,
         })
     };
-    start(ledger, begin, events, shutdown).await
+    start(ledger, begin, events, pace).await
 }
 
 fn from_recorded(request: &wire::ReplayRequest) -> Result<Option<u64>, Status> {

@@ -11,11 +11,13 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use super::connection::Connection;
 use super::delivery::Delivery;
 use super::explain::Explain;
 use super::service::{Service, Shutdown};
+use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
 use crate::event::DESCRIPTORS;
@@ -33,9 +35,12 @@ pub struct ServeOptions {
     pub message_bytes_max: usize,
     /// Calls and streams under way on one connection.
     pub streams_max: u32,
+    /// How often a stream that brings nothing says that it lives.
+    pub heartbeat: Duration,
     /// How often a silent connection is probed.
     pub keepalive_interval: Duration,
-    /// How long an answer to such a probe may take.
+    /// How long an answer to such a probe may take. A connection that takes nothing of what is to
+    /// be sent is given up after both times together.
     pub keepalive_timeout: Duration,
     /// How long calls under way may take when the server shuts down; then they are cut off.
     pub shutdown_grace: Duration,
@@ -43,11 +48,13 @@ pub struct ServeOptions {
 
 impl Default for ServeOptions {
     fn default() -> Self {
+        let keepalive = Keepalive::default();
         Self {
             message_bytes_max: 4 * 1024 * 1024,
             streams_max: 1_024,
-            keepalive_interval: Duration::from_secs(30),
-            keepalive_timeout: Duration::from_secs(10),
+            heartbeat: HEARTBEAT,
+            keepalive_interval: keepalive.interval,
+            keepalive_timeout: keepalive.timeout,
             shutdown_grace: Duration::from_secs(10),
         }
     }
@@ -93,23 +100,21 @@ pub async fn serve(
     let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
     let ends = || Shutdown::watching(ending.clone());
-    let service = LedgerServiceServer::new(Service::new(Arc::clone(&ledger), ends()))
+    let service = Service::new(Arc::clone(&ledger), ends(), options.heartbeat);
+    let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
     let consumers = Delivery::new(Arc::clone(&ledger), ends());
     let delivery = DeliveryServiceServer::new(consumers.clone())
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let reflection = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
     let (cut, cutting) = watch::channel(false);
+    let (interval, timeout) = (options.keepalive_interval, options.keepalive_timeout);
+    let patience = Keepalive { interval, timeout }.silence_max();
     let connections = TcpListenerStream::new(listener).map(move |stream| {
         stream.and_then(|stream| {
             stream.set_nodelay(true)?;
-            Ok(Connection::new(stream, Shutdown::watching(cutting.clone())))
+            Ok(Connection::new(stream, Shutdown::watching(cutting.clone()), patience))
         })
     });
     let mut no_more_calls = ends();
@@ -118,8 +123,8 @@ pub async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
         .max_concurrent_streams(options.streams_max)
-        .http2_keepalive_interval(Some(options.keepalive_interval))
-        .http2_keepalive_timeout(Some(options.keepalive_timeout))
+        .http2_keepalive_interval(Some(interval))
+        .http2_keepalive_timeout(Some(timeout))
         .layer(Explain)
         .add_service(health_service)
         .add_service(reflection().build_v1()?)
@@ -129,26 +134,13 @@ pub async fn serve(
         .serve_with_incoming_shutdown(connections, async move {
             no_more_calls.begun().await;
         });
-    let watch_health = async {
-        let mut shutdown = Shutdown::watching(ending);
-        loop {
-            let serving = ledger.takes_appends() && !shutdown.has_begun();
-            let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-            for service in SERVICES {
-                health.set_service_status(service, status).await;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(HEALTH_INTERVAL) => {}
-                () = shutdown.begun() => tokio::time::sleep(HEALTH_INTERVAL).await,
-            }
-        }
-    };
     let end_by_force = async {
         shutdown.await;
         let _ = end.send(true);
         // Members are told that it ends, and what they have done is stored.
-        let grace = tokio::time::sleep(options.shutdown_grace);
-        tokio::join!(consumers.close(), grace);
+        let grace = options.shutdown_grace;
+        let close = tokio::time::timeout(grace, consumers.close());
+        let _ = tokio::join!(close, tokio::time::sleep(grace));
         tracing::warn!("calls were still open after the grace time; cutting them off");
         let _ = cut.send(true);
         // The server ends with its last connection, which takes a moment.
@@ -157,8 +149,34 @@ pub async fn serve(
     let ended = tokio::select! {
         end = server => end.map_err(ServeError::from),
         () = end_by_force => Ok(()),
-        () = watch_health => Ok(()),
+        never = watch_health(health, &ledger, ends()) => never,
     };
     let _ = tokio::time::timeout(options.shutdown_grace, consumers.close()).await;
     ended
+}
+
+/// Says whether the ledger takes appends, for as long as it is asked.
+async fn watch_health(
+    health: HealthReporter,
+    ledger: &Ledger,
+    mut shutdown: Shutdown,
+) -> Result<(), ServeError> {
+    loop {
+        let serving = ledger.takes_appends() && !shutdown.has_begun();
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in SERVICES {
+            health.set_service_status(service, status).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(HEALTH_INTERVAL) => {}
+            () = shutdown.begun() => tokio::time::sleep(HEALTH_INTERVAL).await,
+        }
+    }
+}
+
+/// Every service here, for clients that ask what there is.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }

@@ -1,11 +1,13 @@
 //! The service's methods, one line each. Does not know what they do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::lookout::Lookout;
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
 use crate::ledger::Ledger;
@@ -43,12 +45,23 @@ impl Shutdown {
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     ledger: Arc<Ledger>,
-    shutdown: Shutdown,
+    pace: Pace,
+}
+
+/// What every stream heeds beside what it brings.
+#[derive(Clone, Debug)]
+pub(super) struct Pace {
+    pub(super) shutdown: Shutdown,
+    /// How often it says that it lives while it brings nothing.
+    pub(super) heartbeat: Duration,
+    /// Where it waits for what is new.
+    pub(super) lookout: Lookout,
 }
 
 impl Service {
-    pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown) -> Self {
-        Self { ledger, shutdown }
+    pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown, heartbeat: Duration) -> Self {
+        let lookout = Lookout::default();
+        Self { ledger, pace: Pace { shutdown, heartbeat, lookout } }
     }
 }
 
@@ -67,7 +80,7 @@ impl LedgerService for Service {
         &self,
         request: Request<Streaming<wire::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
-        let (ledger, shutdown) = (Arc::clone(&self.ledger), self.shutdown.clone());
+        let (ledger, shutdown) = (Arc::clone(&self.ledger), self.pace.shutdown.clone());
         Ok(Response::new(append::append_stream(ledger, request.into_inner(), shutdown)))
     }
 
@@ -112,8 +125,8 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::StreamOrdersRequest>,
     ) -> Result<Response<Self::StreamOrdersStream>, Status> {
-        let (request, shutdown) = (request.into_inner(), self.shutdown.clone());
-        stream_orders::stream_orders(&self.ledger, request, shutdown).await.map(Response::new)
+        let (request, pace) = (request.into_inner(), self.pace.clone());
+        stream_orders::stream_orders(&self.ledger, request, pace).await.map(Response::new)
     }
 
     type ReplayStream = ReceiverStream<Result<wire::ReplayResponse, Status>>;
@@ -122,8 +135,8 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::ReplayRequest>,
     ) -> Result<Response<Self::ReplayStream>, Status> {
-        let shutdown = self.shutdown.clone();
-        replay::replay(&self.ledger, request.into_inner(), shutdown).await.map(Response::new)
+        let pace = self.pace.clone();
+        replay::replay(&self.ledger, request.into_inner(), pace).await.map(Response::new)
     }
 
     async fn get_head(

@@ -10,7 +10,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status};
 
 use super::query::blocking;
-use super::service::Shutdown;
+use super::service::Pace;
 use super::status::{IntoStatus as _, status};
 use super::wire;
 use crate::ledger::{FailureClass, Ledger, QueryError, Replay};
@@ -18,10 +18,11 @@ use crate::proto::EventFilter;
 
 /// Messages that wait for a slow reader; the log is not read beyond them.
 const MESSAGES_AHEAD: usize = 2;
-/// How often a stream that brings nothing says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(5);
 /// For so long what was read beyond these messages is kept for a slow reader.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// A stream that only passes over what comes says about so often how far it is.
+const SAID_AGAIN: Duration = Duration::from_secs(1);
 
 /// What is made of the log for one reader.
 pub(super) trait Feed: Send + Sync + 'static {
@@ -67,7 +68,7 @@ pub(super) async fn start<F: Feed>(
     ledger: &Arc<Ledger>,
     begin: impl FnOnce(&Ledger) -> Result<Begin, QueryError> + Send + 'static,
     feed: F,
-    shutdown: Shutdown,
+    pace: Pace,
 ) -> Result<ReceiverStream<Result<F::Message, Status>>, Status> {
     let (replay, follow) = blocking(ledger, move |ledger| {
         let Begin { from_offset, filters, with_ledger_entries, follow } = begin(ledger)?;
@@ -84,8 +85,8 @@ pub(super) async fn start<F: Feed>(
     .await?;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let reached = replay.next_offset();
-    let (feed, said, heartbeat) = (Some(feed), Instant::now(), HEARTBEAT);
-    let stream = Stream { replay, reached, feed, follow, messages, said, shutdown, heartbeat };
+    let (feed, said) = (Some(feed), Instant::now());
+    let stream = Stream { replay, reached, feed, follow, messages, said, pace };
     tokio::spawn(stream.run());
     Ok(ReceiverStream::new(receiver))
 }
@@ -101,8 +102,7 @@ struct Stream<F: Feed> {
     messages: mpsc::Sender<Result<F::Message, Status>>,
     /// When the last message went out.
     said: Instant,
-    shutdown: Shutdown,
-    heartbeat: Duration,
+    pace: Pace,
 }
 
 /// Why a stream goes no further.
@@ -165,7 +165,7 @@ impl<F: Feed> Stream<F> {
             if self.feed.as_ref().is_none_or(Feed::is_done) {
                 return Err(End::Closed(wire::ReplayClosedReason::LimitReached));
             }
-            if self.shutdown.has_begun() {
+            if self.pace.shutdown.has_begun() {
                 return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
             }
             self.wait_for_the_reader().await?;
@@ -191,7 +191,7 @@ impl<F: Feed> Stream<F> {
         self.rest();
         tokio::select! {
             room = self.messages.reserve() => room.map(drop).map_err(|_| End::Left),
-            () = self.shutdown.begun() => {
+            () = self.pace.shutdown.begun() => {
                 Err(End::Closed(wire::ReplayClosedReason::ShuttingDown))
             }
         }
@@ -216,7 +216,7 @@ impl<F: Feed> Stream<F> {
             tokio::select! {
                 read = &mut read => break read,
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep_until(self.said + self.heartbeat) => {}
+                () = tokio::time::sleep_until(self.said + self.pace.heartbeat) => {}
             }
             self.send_progress().await?;
         };
@@ -228,23 +228,32 @@ impl<F: Feed> Stream<F> {
         read.map_err(|error| End::Failed(error.into_status()))
     }
 
-    /// Waits at the head until something comes; says meanwhile that the stream lives.
+    /// Waits at the head until something comes that may be for the reader; says meanwhile that the
+    /// stream lives, and how far it is where it only passes over what comes.
     async fn wait(&mut self) -> Result<(), End> {
         self.rest();
-        loop {
-            tokio::select! {
-                more = self.replay.changed() => {
-                    let closed = End::Closed(wire::ReplayClosedReason::ShuttingDown);
-                    return if more { Ok(()) } else { Err(closed) };
-                }
-                () = self.shutdown.begun() => {
-                    return Err(End::Closed(wire::ReplayClosedReason::ShuttingDown));
-                }
+        let tick = SAID_AGAIN.min(self.pace.heartbeat);
+        while !self.replay.has_ended() {
+            let mut wait = self.pace.lookout.wait(&self.replay);
+            let called = tokio::select! {
+                () = wait.called() => true,
+                () = self.pace.shutdown.begun() => break,
                 () = self.messages.closed() => return Err(End::Left),
-                () = tokio::time::sleep_until(self.said + self.heartbeat) => {}
+                () = tokio::time::sleep(tick) => false,
+            };
+            wait.end(&mut self.replay);
+            let was = std::mem::replace(&mut self.reached, self.replay.next_offset());
+            if called && !self.replay.has_ended() {
+                return Ok(());
             }
-            self.send_progress().await?;
+            let head = self.reached;
+            if head > was {
+                self.send(Mark::CaughtUp(wire::ReplayCaughtUp { head })).await?;
+            } else if self.said.elapsed() >= self.pace.heartbeat {
+                self.send_progress().await?;
+            }
         }
+        Err(End::Closed(wire::ReplayClosedReason::ShuttingDown))
     }
 }
 
@@ -255,6 +264,8 @@ mod tests {
 
     use super::*;
     use crate::ledger::Options;
+    use crate::rpc::lookout::Lookout;
+    use crate::rpc::service::Shutdown;
     use crate::rpc::wire::stream_orders_response::Message;
 
     /// Takes a long time for each of two messages, which are of one part.
@@ -327,8 +338,11 @@ mod tests {
             follow: false,
             messages,
             said: Instant::now(),
-            shutdown: Shutdown::never(),
-            heartbeat: Duration::from_millis(50),
+            pace: Pace {
+                shutdown: Shutdown::never(),
+                heartbeat: Duration::from_millis(50),
+                lookout: Lookout::default(),
+            },
         }
     }
 

@@ -7,7 +7,7 @@ use prost::Message as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::service::Shutdown;
+use super::service::Pace;
 use super::stream::{Begin, Feed, Mark, Step, start};
 use super::wire;
 use super::wire::stream_orders_response::Message;
@@ -20,12 +20,12 @@ const MESSAGE_BYTES: usize = 1024 * 1024;
 pub(super) async fn stream_orders(
     ledger: &Arc<Ledger>,
     request: wire::StreamOrdersRequest,
-    shutdown: Shutdown,
+    pace: Pace,
 ) -> Result<ReceiverStream<Result<wire::StreamOrdersResponse, Status>>, Status> {
     let wire::StreamOrdersRequest { from_offset, follow } = request;
     let (filters, with_ledger_entries) = (Vec::new(), false);
     let begin = move |_: &Ledger| Ok(Begin { from_offset, filters, with_ledger_entries, follow });
-    start(ledger, begin, Orders { ledger: Arc::clone(ledger), part: None }, shutdown).await
+    start(ledger, begin, Orders { ledger: Arc::clone(ledger), part: None }, pace).await
 }
 
 /// Orders that a part of the log changed, at the end of that part.

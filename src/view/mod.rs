@@ -294,6 +294,12 @@ impl Views {
         Ok(self.mark(offset)?.map(|mark| mark.point).unwrap_or_default())
     }
 
+    /// Asks whether anybody still holds the tables as they are now.
+    #[cfg(test)]
+    pub(crate) fn newest_is_held(&self) -> impl Fn() -> bool + use<> {
+        self.tables.newest_is_held()
+    }
+
     /// The number of orders.
     pub(crate) fn order_count(&self) -> Result<u64, ViewError> {
         let tail = self.tail.new_order_count();

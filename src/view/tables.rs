@@ -202,6 +202,14 @@ impl Tables {
         })
     }
 
+    /// Asks whether anybody still holds the state that is the newest one now.
+    #[cfg(test)]
+    pub(super) fn newest_is_held(&self) -> impl Fn() -> bool + use<> {
+        let open = self.open.read().unwrap();
+        let newest = Arc::downgrade(&open.as_ref().unwrap().newest.read().unwrap());
+        move || newest.upgrade().is_some()
+    }
+
     fn with<T>(&self, run: impl FnOnce(&Open) -> Result<T, Failure>) -> Result<T, ViewError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         let open = open.as_ref().ok_or_else(|| ViewError::Io("the file is not open".to_owned()))?;

@@ -21,7 +21,7 @@ use crate::support::feed::{Feed, OPEN_ORDERS, Orders};
 const BATCH_EVENTS: usize = 1_000;
 
 /// The normal client, one event a call.
-struct Single {
+pub(crate) struct Single {
     client: LedgerServiceClient<Channel>,
     feed: Feed,
 }
@@ -119,8 +119,12 @@ pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
     }
 }
 
-async fn singles(args: &Args, server: &Server, callers: usize) -> Vec<Single> {
-    let orders = Orders::default();
+pub(crate) async fn singles(
+    args: &Args,
+    server: &Server,
+    orders: &Orders,
+    callers: usize,
+) -> Vec<Single> {
     let channels = connect_callers(&server.url, callers, args.callers_per_connection).await;
     let client = |channel| Single {
         client: LedgerServiceClient::new(channel),
@@ -134,7 +138,8 @@ async fn one_caller(args: &Args, folder: &Path, report: &mut Report) {
     let server = Server::of_ledger(&folder.join("served-1"));
     let echo = Server::of_echo();
     let mut echoes = Runs::of(echo_callers(&echo, 1, 1).await, args.limit_time()).await;
-    let mut appends = Runs::of(singles(args, &server, 1).await, args.run_time()).await;
+    let mut appends =
+        Runs::of(singles(args, &server, &Orders::default(), 1).await, args.run_time()).await;
     let mut rounds = Vec::new();
     for _ in 0..3 {
         let sync_us = sync_p50(folder, args.limit_time()).as_secs_f64() * 1e6;
@@ -165,7 +170,8 @@ async fn many_callers(args: &Args, folder: &Path, callers: usize, report: &mut R
     let shared_by = args.callers_per_connection;
     let echoes = echo_callers(&echo, callers, shared_by).await;
     let mut echoes = Runs::of(echoes, args.limit_time()).await;
-    let mut appends = Runs::of(singles(args, &server, callers).await, args.run_time()).await;
+    let mut appends =
+        Runs::of(singles(args, &server, &Orders::default(), callers).await, args.run_time()).await;
     let mut rounds = Vec::new();
     for _ in 0..3 {
         let echo = echoes.next().await.rate();

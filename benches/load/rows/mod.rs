@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod embedded;
+pub(crate) mod followers;
 mod hot;
 pub(crate) mod limits;
 pub(crate) mod orders;
