@@ -22,6 +22,7 @@ mod policy;
 mod quantity;
 mod replay;
 mod serve;
+mod signals;
 mod stats;
 mod target;
 mod timeline;
