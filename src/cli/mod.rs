@@ -6,8 +6,10 @@
 mod append;
 mod as_of;
 mod bar;
+mod consumer;
 mod demo;
 mod diff;
+mod duration;
 mod event_filter;
 mod failure;
 mod find;
@@ -66,6 +68,8 @@ enum Command {
     Replay(replay::Replay),
     /// Show each order that changed since an offset, and on request go on live
     Watch(watch::Watch),
+    /// Create, change, list, show, reset and delete consumers: who is told of events
+    Consumer(consumer::ConsumerCommand),
     /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
@@ -110,6 +114,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Watch(watch) => block_on(watch.run()),
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Consumer(consumer) => block_on(consumer.run()),
         Command::Stats(stats) => block_on(stats.run()),
         Command::Demo(demo) => block_on(demo.run()),
     }
