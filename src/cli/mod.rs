@@ -6,6 +6,7 @@
 mod append;
 mod as_of;
 mod bar;
+mod consume;
 mod consumer;
 mod demo;
 mod diff;
@@ -70,6 +71,8 @@ enum Command {
     Watch(watch::Watch),
     /// Create, change, list, show, reset and delete consumers: who is told of events
     Consumer(consumer::ConsumerCommand),
+    /// Work for a consumer: write each delivery as a line, and acknowledge what was written
+    Consume(consume::Consume),
     /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
@@ -115,6 +118,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),
         Command::Consumer(consumer) => block_on(consumer.run()),
+        Command::Consume(consume) => block_on(consume.run()),
         Command::Stats(stats) => block_on(stats.run()),
         Command::Demo(demo) => block_on(demo.run()),
     }
