@@ -21,6 +21,7 @@ mod lines;
 mod list;
 mod order;
 mod output;
+mod parked;
 mod policy;
 mod quantity;
 mod replay;
@@ -73,6 +74,8 @@ enum Command {
     Consumer(consumer::ConsumerCommand),
     /// Work for a consumer: write each delivery as a line, and acknowledge what was written
     Consume(consume::Consume),
+    /// List orders that consumers could not be told of, deliver them again, or skip what fails
+    Parked(parked::ParkedCommand),
     /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
@@ -119,6 +122,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Replay(replay) => block_on(replay.run()),
         Command::Consumer(consumer) => block_on(consumer.run()),
         Command::Consume(consume) => block_on(consume.run()),
+        Command::Parked(parked) => block_on(parked.run()),
         Command::Stats(stats) => block_on(stats.run()),
         Command::Demo(demo) => block_on(demo.run()),
     }
