@@ -10,6 +10,8 @@
 
 mod append;
 mod bad_lines;
+mod consume;
+mod consumer;
 mod crash;
 mod demo;
 mod diff;
@@ -21,6 +23,7 @@ mod list;
 mod olist;
 mod order;
 mod output;
+mod parked;
 mod real_data;
 mod replay;
 mod serve;
