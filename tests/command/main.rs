@@ -15,6 +15,7 @@ mod consumer;
 mod crash;
 mod demo;
 mod diff;
+mod erp_updater;
 mod events;
 mod find;
 mod format_reader;
