@@ -14,7 +14,7 @@ const LAYERS: [&str; 9] =
     ["cli", "rpc", "delivery", "ledger", "view", "log", "order", "event", "demo"];
 
 /// Crates that only one folder may name.
-const AT_HOME: [(&str, &str); 10] = [
+const AT_HOME: [(&str, &str); 11] = [
     ("redb", "view"),
     ("bincode", "view"),
     ("tonic", "rpc"),
@@ -23,6 +23,7 @@ const AT_HOME: [(&str, &str); 10] = [
     ("tonic_reflection", "rpc"),
     ("clap", "cli"),
     ("indicatif", "cli"),
+    ("humantime", "cli"),
     ("flate2", "cli"),
     ("toml", "cli"),
 ];

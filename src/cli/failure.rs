@@ -95,6 +95,8 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let exit = if status.code() == Code::DataLoss {
             Exit::Integrity
+        } else if status.code() == Code::NotFound {
+            Exit::NotFound
         } else if [Code::AlreadyExists, Code::FailedPrecondition].contains(&status.code()) {
             Exit::Conflict
         } else {

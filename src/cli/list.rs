@@ -232,7 +232,7 @@ fn grid_of(orders: &[OrderStatus], side: StatusDimension, now: Option<i64>) -> G
 }
 
 /// How much is open, and why: `2: INV.SHORT, OTH.UNKNOWN`.
-fn open_text(order: &OrderStatus) -> String {
+pub(super) fn open_text(order: &OrderStatus) -> String {
     match (order.open_exception_count, order.open_reasons.join(", ")) {
         (0, _) => String::new(),
         (count, reasons) if reasons.is_empty() => count.to_string(),

@@ -6,8 +6,11 @@
 mod append;
 mod as_of;
 mod bar;
+mod consume;
+mod consumer;
 mod demo;
 mod diff;
+mod duration;
 mod event_filter;
 mod failure;
 mod find;
@@ -18,10 +21,12 @@ mod lines;
 mod list;
 mod order;
 mod output;
+mod parked;
 mod policy;
 mod quantity;
 mod replay;
 mod serve;
+mod signals;
 mod stats;
 mod target;
 mod timeline;
@@ -65,6 +70,12 @@ enum Command {
     Replay(replay::Replay),
     /// Show each order that changed since an offset, and on request go on live
     Watch(watch::Watch),
+    /// Create, change, list, show, reset and delete consumers: who is told of events
+    Consumer(consumer::ConsumerCommand),
+    /// Work for a consumer: write each delivery as a line, and acknowledge what was written
+    Consume(consume::Consume),
+    /// List orders that consumers could not be told of, deliver them again, or skip what fails
+    Parked(parked::ParkedCommand),
     /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
@@ -109,6 +120,9 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Watch(watch) => block_on(watch.run()),
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Consumer(consumer) => block_on(consumer.run()),
+        Command::Consume(consume) => block_on(consume.run()),
+        Command::Parked(parked) => block_on(parked.run()),
         Command::Stats(stats) => block_on(stats.run()),
         Command::Demo(demo) => block_on(demo.run()),
     }

@@ -7,7 +7,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use prost_types::Timestamp;
 use serde_json::{Value as Json, json};
 
-use crate::event::{event_to_json, message_to_json, to_hex};
+use crate::event::{Event, event_to_json, message_to_json, to_hex};
 use crate::rpc::wire;
 use crate::time::rfc3339;
 
@@ -143,6 +143,20 @@ pub(super) fn offsets_text(offsets: &[u64]) -> String {
 /// JSON of a message of `proto/` by its name.
 pub(super) fn json_of(name: &str, message: &impl prost::Message) -> Json {
     message_to_json(name, &message.encode_to_vec())
+}
+
+/// A recorded event in a line for people: where and when it came, what it says, of what, by whom.
+pub(super) fn recorded_line(recorded: &wire::RecordedEvent) -> String {
+    let event = Event::stored(recorded.event.clone());
+    format!(
+        "{:>10}  {}  {:<24}  {}#{}  {}",
+        recorded.offset,
+        time_text(recorded.recorded_at.as_ref()),
+        event.event_type(),
+        event.correlation_id(),
+        recorded.revision,
+        event.source()
+    )
 }
 
 /// A recorded event with its place, as JSON.

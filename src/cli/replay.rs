@@ -11,9 +11,9 @@ use super::as_of::parse_time;
 use super::event_filter::EventFilterArguments;
 use super::failure::Failure;
 use super::follow::{Follow, Out, Said, follow};
-use super::output::{recorded_json, time_text};
+use super::output::{recorded_json, recorded_line};
 use super::target::Target;
-use crate::event::{Event, event_to_json};
+use crate::event::event_to_json;
 use crate::rpc::wire;
 use crate::rpc::wire::replay_response::Message;
 
@@ -96,19 +96,7 @@ impl Follow for Replay {
             match self.output {
                 Lines::Ndjson => writeln!(out, "{}", event_to_json(&recorded.event))?,
                 Lines::Json => writeln!(out, "{}", recorded_json(&recorded))?,
-                Lines::Table => {
-                    let event = Event::stored(recorded.event.clone());
-                    writeln!(
-                        out,
-                        "{:>10}  {}  {:<24}  {}#{}  {}",
-                        recorded.offset,
-                        time_text(recorded.recorded_at.as_ref()),
-                        event.event_type(),
-                        event.correlation_id(),
-                        recorded.revision,
-                        event.source()
-                    )?;
-                }
+                Lines::Table => writeln!(out, "{}", recorded_line(&recorded))?,
             }
         }
         Ok(end)

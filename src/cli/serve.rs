@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::bar::Bar;
 use super::failure::Failure;
 use super::output::grouped;
+use super::signals::asked_to_end;
 use super::target::{DEFAULT_FOLDER, options};
 use crate::demo::Demo;
 use crate::event::Event;
@@ -58,7 +58,11 @@ impl Serve {
         let (ledger, shown) = self.open(&listener).await?;
         let ledger = Arc::new(ledger);
         // Before the address is out: who reads it may send a signal at once.
-        let stop = stop_signal()?;
+        let asked = asked_to_end()?;
+        let stop = async {
+            asked.await;
+            tracing::info!("shutting down; a second signal ends the process at once");
+        };
         // A server serves also where nobody reads this.
         let _ = self.announce(address, &ledger, shown);
         let options = ServeOptions {
@@ -166,24 +170,4 @@ fn reference_of(demo: &Demo, order: &str) -> String {
     let own = demo.events().filter(|event| event.correlation_id == order);
     let number = own.flat_map(|event| event.refs).map(|named| named.value).next();
     number.unwrap_or_else(|| order.to_owned())
-}
-
-/// Ready when the process is asked to end.
-fn stop_signal() -> Result<impl Future<Output = ()> + Send, Failure> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("shutting down; a second signal ends the process at once");
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            std::process::exit(130);
-        });
-    })
 }

@@ -70,6 +70,7 @@ fn put_field(out: &mut Vec<u8>, field: &Field, values: &[Value<'_>]) {
         | Kind::Int { .. }
         | Kind::ZigZag { .. }
         | Kind::Enum(_)
+        | Kind::Double
         | Kind::Text(_)
         | Kind::Bytes => {
             if field.repeated {

@@ -154,6 +154,8 @@ impl Encoder {
                 Some(Err(what)) => self.violation(path, what),
                 None => self.violation(path, "not RFC 3339 text"),
             },
+            // No event has one.
+            Kind::Double => self.violation(path, "cannot be said in JSON"),
             Kind::TextMap => {}
         }
     }

@@ -10,9 +10,12 @@
 
 mod append;
 mod bad_lines;
+mod consume;
+mod consumer;
 mod crash;
 mod demo;
 mod diff;
+mod erp_updater;
 mod events;
 mod find;
 mod format_reader;
@@ -21,6 +24,7 @@ mod list;
 mod olist;
 mod order;
 mod output;
+mod parked;
 mod real_data;
 mod replay;
 mod serve;

@@ -3,7 +3,7 @@
 use crate::events::lines;
 use crate::support::{Folder, Running, Server, order_ledger, run};
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "serve",
     "import",
     "append",
@@ -14,6 +14,9 @@ const COMMANDS: [&str; 14] = [
     "timeline",
     "replay",
     "watch",
+    "consumer",
+    "consume",
+    "parked",
     "verify",
     "stats",
     "demo",
@@ -50,6 +53,9 @@ fn what_cannot_be_meant_is_a_usage_error() {
         (&["demo", "--seed", "x"], "x"),
         (&["completions", "cobol"], "cobol"),
         (&["append", "--expect", "erp/1=two"], "erp/1=two"),
+        (&["consumer", "forget"], "forget"),
+        (&["consume"], "<CONSUMER>"),
+        (&["parked", "skip", "erp", "--actor", "ann"], "--reason"),
     ] {
         let refused = run(arguments);
         assert!(refused.failed(2).contains(named), "{arguments:?}: {}", refused.err);

@@ -172,6 +172,9 @@ fn value_to_json(field: &Field, value: Value<'_>, offset: Option<i64>) -> Json {
                     |word| Json::String(word.into()),
                 )
         }
+        (Kind::Double, Value::Varint(bits) | Value::Fixed64(bits)) => {
+            Number::from_f64(f64::from_bits(bits)).map_or(Json::Null, Json::Number)
+        }
         (Kind::Text(_), Value::Bytes(text)) => Json::String(lossless(text)),
         (Kind::Timestamp, Value::Bytes(encoded)) => {
             let parts = check::timestamp_parts(encoded, (0, 0)).unwrap_or_default();
@@ -284,6 +287,15 @@ mod tests {
             };
             let json = message_to_json("StageAge", &age.encode_to_vec());
             assert_eq!(json, serde_json::json!({ "dimension": "fulfillment", "at_least": text }));
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_number_also_where_it_is_zero() {
+        for rate in [0.0, 12.5] {
+            let consumer = proto::Consumer { acknowledged_per_second: rate, ..Default::default() };
+            let json = message_to_json("Consumer", &consumer.encode_to_vec());
+            assert_eq!(json["acknowledged_per_second"].as_f64(), Some(rate), "{json}");
         }
     }
 
