@@ -8,7 +8,7 @@ use crate::ledger::{AppendError, FailureClass, QueryError};
 #[non_exhaustive]
 pub enum DeliveryError {
     /// What was asked breaks rules.
-    #[error("the request breaks {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("the request breaks {}", list(.0))]
     Invalid(Vec<Violation>),
     /// There is no consumer of this name.
     #[error("there is no consumer {0:?}")]
@@ -36,6 +36,11 @@ pub enum DeliveryError {
     /// The ledger could not be read.
     #[error(transparent)]
     Query(#[from] QueryError),
+}
+
+fn list(violations: &[Violation]) -> String {
+    let texts: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    texts.join("; ")
 }
 
 impl DeliveryError {
