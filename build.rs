@@ -39,11 +39,15 @@ const SHARED_FILES: [&str; 4] = [
 ];
 
 /// Other messages that are the library's own types on the server too.
-const SHARED_MESSAGES: [&str; 8] = [
+const SHARED_MESSAGES: [&str; 12] = [
     "Basis",
+    "DeadLetterState",
     "FindOrdersRequest",
     "FindOrdersResponse",
     "FoundOrder",
+    "KeptDeadLetter",
+    "ListDeadLettersRequest",
+    "ListDeadLettersResponse",
     "ListOrdersRequest",
     "ListOrdersResponse",
     "OrderFilter",
@@ -51,8 +55,14 @@ const SHARED_MESSAGES: [&str; 8] = [
 ];
 
 /// Message fields that the server handles as bytes: `(message, field)`.
-const STORED_BYTES: [(&str, &str); 3] =
-    [("AppendRequest", "events"), ("RecordedEvent", "event"), ("ReplayResponse", "events")];
+const STORED_BYTES: [(&str, &str); 4] = [
+    ("AppendRequest", "events"),
+    ("RecordedEvent", "event"),
+    ("RedriveDeadLetterRequest", "corrected"),
+    ("ReplayResponse", "events"),
+];
+/// Those of which it matters whether they are there: an empty event is not an absent one.
+const OPTIONAL_BYTES: [&str; 1] = ["corrected"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -116,6 +126,9 @@ fn with_stored_bytes(mut descriptors: FileDescriptorSet) -> Result<FileDescripto
             .ok_or_else(|| format!("no field {field_name} in message {message_name}"))?;
         field.set_type(Type::Bytes);
         field.type_name = None;
+        if OPTIONAL_BYTES.contains(&field_name) {
+            field.proto3_optional = Some(true);
+        }
     }
     Ok(descriptors)
 }

@@ -47,7 +47,10 @@ mod rpc;
 mod time;
 mod view;
 
-pub use delivery::DeliveryError;
+pub use delivery::{
+    DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, DeliveryError, Keeping,
+    RawBatch, Redriven, Refused,
+};
 pub use event::{
     EVENT_TYPES, Event, EventType, Group, RecordedEvent, Violation, event_to_json, event_type,
     order_to_json,

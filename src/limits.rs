@@ -32,6 +32,10 @@ pub struct Limits {
     pub page_rows_max: usize,
     /// Values in all filters of a replay together.
     pub filter_values_max: usize,
+    /// Open dead letters of one source; beyond, what is refused is not kept.
+    pub dead_letters_max: usize,
+    /// Bytes of the open dead letters of one source, as received.
+    pub dead_letter_bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +51,8 @@ impl Default for Limits {
             tail_entries_max: 262_144,
             page_rows_max: 10_000,
             filter_values_max: 1_000,
+            dead_letters_max: 10_000,
+            dead_letter_bytes_max: 64 * 1024 * 1024,
         }
     }
 }

@@ -48,7 +48,7 @@ impl Append {
             })?;
             events.push(event);
         }
-        let request = wire::AppendRequest { events, expectations: self.expect };
+        let request = wire::AppendRequest { events, expectations: self.expect, on_refusal: 0 };
         let appended = self.target.connect().await?.append(request).await?.into_inner();
         Ok(print(&appended, self.output)?)
     }
@@ -85,6 +85,7 @@ fn outcome_word(outcome: &wire::EventOutcome) -> &'static str {
     match outcome.outcome() {
         wire::AppendOutcome::Appended => "appended",
         wire::AppendOutcome::Duplicate => "duplicate",
+        wire::AppendOutcome::DeadLettered => "dead_lettered",
         wire::AppendOutcome::Unspecified => "unspecified",
     }
 }

@@ -180,7 +180,7 @@ impl Importer {
     }
 
     async fn append(&mut self, batch: Batch) -> Result<(), Failure> {
-        let request = wire::AppendRequest { events: batch.1.clone(), expectations: Vec::new() };
+        let request = wire::AppendRequest { events: batch.1.clone(), ..Default::default() };
         match self.client.append(request).await {
             Ok(appended) => self.count(&appended.into_inner()),
             Err(status) if class_of(&status) == FailureClass::Refused => {
@@ -195,9 +195,9 @@ impl Importer {
         for outcome in &appended.outcomes {
             match outcome.outcome() {
                 wire::AppendOutcome::Duplicate => self.done.duplicates += 1,
-                wire::AppendOutcome::Appended | wire::AppendOutcome::Unspecified => {
-                    self.done.appended += 1;
-                }
+                wire::AppendOutcome::Appended
+                | wire::AppendOutcome::DeadLettered
+                | wire::AppendOutcome::Unspecified => self.done.appended += 1,
             }
         }
         self.done.head = appended.head;
@@ -206,7 +206,7 @@ impl Importer {
     /// Finds the lines for which a batch was refused.
     async fn append_one_by_one(&mut self, batch: Batch) -> Result<(), Failure> {
         for (line, event) in batch.0.into_iter().zip(batch.1) {
-            let request = wire::AppendRequest { events: vec![event], expectations: Vec::new() };
+            let request = wire::AppendRequest { events: vec![event], ..Default::default() };
             match self.client.append(request).await {
                 Ok(appended) => self.count(&appended.into_inner()),
                 Err(status) if class_of(&status) == FailureClass::Refused => {

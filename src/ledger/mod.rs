@@ -47,8 +47,10 @@ pub use crate::view::SourceWatermark;
 
 use admission::LookedUp;
 use batch::Prepared;
-pub(crate) use batch::check_expectation;
+pub(crate) use batch::{KeepReused, check_expectation};
 use known::KnownOrder;
+pub(crate) use own::OwnPlaces;
+pub(crate) use page::{page_rows, token, token_of};
 use queue::Queue;
 use writer::{Command, Head, Submission};
 

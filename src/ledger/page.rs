@@ -11,7 +11,7 @@ const PAGE_ROWS: u32 = 100;
 const PAGE_ROWS_MAX: u32 = 1_000;
 
 /// Rows of a page.
-pub(super) fn page_rows(asked: u32, violations: &mut Vec<Violation>) -> usize {
+pub(crate) fn page_rows(asked: u32, violations: &mut Vec<Violation>) -> usize {
     if asked > PAGE_ROWS_MAX {
         let what = format!("{asked}; allowed is at most {PAGE_ROWS_MAX}");
         violations.push(Violation::new("page_size", what));
@@ -40,12 +40,12 @@ pub(super) fn refuse(violations: Vec<Violation>) -> Result<(), QueryError> {
 }
 
 /// A token names the ledger and the request that it belongs to.
-pub(super) fn token(about: &str, rest: &str) -> String {
+pub(crate) fn token(about: &str, rest: &str) -> String {
     format!("{:08x}.{rest}", crc32fast::hash(about.as_bytes()))
 }
 
 /// What a token says, where there is one.
-pub(super) fn token_of<'t>(token: &'t str, about: &str) -> Result<Option<&'t str>, QueryError> {
+pub(crate) fn token_of<'t>(token: &'t str, about: &str) -> Result<Option<&'t str>, QueryError> {
     if token.is_empty() {
         return Ok(None);
     }

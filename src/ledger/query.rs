@@ -203,10 +203,7 @@ impl Ledger {
         source: &str,
         event_id: &str,
     ) -> Result<(Option<Receipt>, u64), QueryError> {
-        let (sender, settled) = oneshot::channel();
-        if self.commands.send(Command::Settle(sender)).is_ok() {
-            let _ = block_on(settled);
-        }
+        self.settle();
         let found = self.find_event(correlation_id, source, event_id)?;
         match (found, self.queue.poisoned()) {
             ((None, _), Some(reason)) => Err(QueryError::InDoubt(reason)),
@@ -214,7 +211,16 @@ impl Ledger {
         }
     }
 
-    fn find_event(
+    /// Waits until everything that was submitted before is decided.
+    pub(crate) fn settle(&self) {
+        let (sender, settled) = oneshot::channel();
+        if self.commands.send(Command::Settle(sender)).is_ok() {
+            let _ = block_on(settled);
+        }
+    }
+
+    /// The receipt of an event that is in the ledger, and the basis of this answer.
+    pub(crate) fn find_event(
         &self,
         correlation_id: &str,
         source: &str,

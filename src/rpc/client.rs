@@ -15,6 +15,7 @@ use super::wire::delivery_service_client::DeliveryServiceClient as StoredDeliver
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_client::LedgerServiceClient as StoredLedgerClient;
 use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::delivery::DeadLetters;
 use crate::ledger::Ledger;
 
 #[allow(
@@ -67,11 +68,12 @@ pub(crate) async fn connect(url: &str) -> Result<Clients, tonic::transport::Erro
 
 /// Calls the services of a ledger in this process, without a socket.
 pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Clients {
-    let delivery = Delivery::new(Arc::clone(&ledger), Shutdown::never());
+    let letters = DeadLetters::of(ledger);
+    let delivery = Delivery::new(letters.clone(), Shutdown::never());
     let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let ledger = LedgerServiceServer::new(Service::new(ledger, Shutdown::never()))
+    let ledger = LedgerServiceServer::new(Service::new(letters, Shutdown::never()))
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(ledger).add_service(delivery);

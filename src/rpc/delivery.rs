@@ -5,21 +5,25 @@ use std::sync::Arc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::dead_letters;
 use super::service::Shutdown;
 use super::wire;
 use super::wire::delivery_service_server::DeliveryService;
+use crate::delivery::DeadLetters;
 use crate::ledger::Ledger;
+use crate::proto;
 
 /// The consumers and dead letters of one ledger.
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
     ledger: Arc<Ledger>,
+    letters: DeadLetters,
     shutdown: Shutdown,
 }
 
 impl Delivery {
-    pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown) -> Self {
-        Self { ledger, shutdown }
+    pub(super) fn new(letters: DeadLetters, shutdown: Shutdown) -> Self {
+        Self { ledger: Arc::clone(letters.ledger()), letters, shutdown }
     }
 }
 
@@ -107,27 +111,31 @@ impl DeliveryService for Delivery {
         Err(Status::unimplemented("not yet"))
     }
 
+    async fn keep_dead_letter(
+        &self,
+        request: Request<wire::KeepDeadLetterRequest>,
+    ) -> Result<Response<wire::KeepDeadLetterResponse>, Status> {
+        dead_letters::keep(&self.letters, request.into_inner()).await.map(Response::new)
+    }
+
     async fn list_dead_letters(
         &self,
-        request: Request<wire::ListDeadLettersRequest>,
-    ) -> Result<Response<wire::ListDeadLettersResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        request: Request<proto::ListDeadLettersRequest>,
+    ) -> Result<Response<proto::ListDeadLettersResponse>, Status> {
+        dead_letters::list(&self.letters, request.into_inner()).await.map(Response::new)
     }
 
     async fn redrive_dead_letter(
         &self,
         request: Request<wire::RedriveDeadLetterRequest>,
     ) -> Result<Response<wire::RedriveDeadLetterResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        dead_letters::redrive(&self.letters, request.into_inner()).await.map(Response::new)
     }
 
     async fn discard_dead_letter(
         &self,
         request: Request<wire::DiscardDeadLetterRequest>,
     ) -> Result<Response<wire::DiscardDeadLetterResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        dead_letters::discard(&self.letters, request.into_inner()).await.map(Response::new)
     }
 }

@@ -6,6 +6,7 @@ mod client;
 mod codec;
 mod connection;
 mod convert;
+mod dead_letters;
 mod delivery;
 mod encode;
 mod explain;

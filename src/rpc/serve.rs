@@ -18,6 +18,7 @@ use super::explain::Explain;
 use super::service::{Service, Shutdown};
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::delivery::DeadLetters;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
 
@@ -92,11 +93,12 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
-    let service = Service::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
+    let letters = DeadLetters::of(Arc::clone(&ledger));
+    let service = Service::new(letters.clone(), Shutdown::watching(ending.clone()));
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let delivery = Delivery::new(Arc::clone(&ledger), Shutdown::watching(ending.clone()));
+    let delivery = Delivery::new(letters, Shutdown::watching(ending.clone()));
     let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
+use crate::delivery::DeadLetters;
 use crate::ledger::Ledger;
 use crate::proto;
 
@@ -43,12 +44,13 @@ impl Shutdown {
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     ledger: Arc<Ledger>,
+    letters: DeadLetters,
     shutdown: Shutdown,
 }
 
 impl Service {
-    pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown) -> Self {
-        Self { ledger, shutdown }
+    pub(super) fn new(letters: DeadLetters, shutdown: Shutdown) -> Self {
+        Self { ledger: Arc::clone(letters.ledger()), letters, shutdown }
     }
 }
 
@@ -58,7 +60,7 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::AppendRequest>,
     ) -> Result<Response<wire::AppendResponse>, Status> {
-        append::append(&self.ledger, request.into_inner()).await.map(Response::new)
+        append::append(&self.letters, request.into_inner()).await.map(Response::new)
     }
 
     type AppendStreamStream = append::Answers;
@@ -67,8 +69,8 @@ impl LedgerService for Service {
         &self,
         request: Request<Streaming<wire::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
-        let (ledger, shutdown) = (Arc::clone(&self.ledger), self.shutdown.clone());
-        Ok(Response::new(append::append_stream(ledger, request.into_inner(), shutdown)))
+        let (letters, shutdown) = (self.letters.clone(), self.shutdown.clone());
+        Ok(Response::new(append::append_stream(letters, request.into_inner(), shutdown)))
     }
 
     async fn get_append_outcome(

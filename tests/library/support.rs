@@ -36,6 +36,6 @@ pub(crate) fn append_one(ledger: &Ledger, event: Event) -> Outcome {
 pub(crate) fn appended(outcome: Outcome) -> Receipt {
     match outcome {
         Outcome::Appended(receipt) => receipt,
-        Outcome::Duplicate(receipt) => panic!("a duplicate: {receipt:?}"),
+        other => panic!("not new: {other:?}"),
     }
 }
