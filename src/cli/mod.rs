@@ -6,6 +6,7 @@
 mod append;
 mod as_of;
 mod bar;
+mod dead_letters;
 mod demo;
 mod diff;
 mod event_filter;
@@ -65,6 +66,8 @@ enum Command {
     Replay(replay::Replay),
     /// Show each order that changed since an offset, and on request go on live
     Watch(watch::Watch),
+    /// Show what was refused and kept, append it after a fix, or close it
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
@@ -106,6 +109,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Find(find) => block_on(find.run()),
         Command::List(list) => block_on(list.run()),
         Command::Diff(diff) => block_on(diff.run()),
+        Command::DeadLetters(letters) => block_on(letters.run()),
         Command::Watch(watch) => block_on(watch.run()),
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),
