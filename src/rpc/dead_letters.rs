@@ -103,7 +103,7 @@ impl IntoStatus for DeadLetterError {
             ),
             Self::NotKept { refusal, full } => {
                 let more = format!("it was not kept as a dead letter: {full}");
-                with_more(refusal.into_status(), &more)
+                with_more(&refusal.into_status(), &more)
             }
             Self::Append(error) => error.into_status(),
             Self::Query(error) => error.into_status(),

@@ -62,7 +62,7 @@ pub(super) fn refused_with(
 }
 
 /// The same status, with something more in its message.
-pub(super) fn with_more(of: Status, more: &str) -> Status {
+pub(super) fn with_more(of: &Status, more: &str) -> Status {
     let message = format!("{}; {more}", of.message());
     Status::with_error_details(of.code(), message, of.get_error_details())
 }

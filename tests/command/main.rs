@@ -11,6 +11,7 @@
 mod append;
 mod bad_lines;
 mod crash;
+mod dead_letters;
 mod demo;
 mod diff;
 mod events;

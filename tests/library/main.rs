@@ -10,6 +10,7 @@
 mod append;
 mod as_of;
 mod corruption;
+mod dead_letters;
 mod fault;
 mod faults;
 mod filters;

@@ -16,6 +16,7 @@
 mod append;
 mod append_stream;
 mod basis;
+mod dead_letters;
 mod disk;
 mod doubt;
 mod effects;

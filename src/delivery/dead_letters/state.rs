@@ -116,7 +116,9 @@ impl State {
             source.abandoned.put(abandoned);
             return Err(error);
         }
-        read.into_iter().for_each(|read| source.apply(read));
+        for read in read {
+            source.apply(read);
+        }
         source.is_read = true;
         source.reserved.take(abandoned);
         places
@@ -173,6 +175,7 @@ impl State {
 }
 
 /// What an entry of a history says.
+#[derive(Clone, Copy)]
 enum Read {
     Kept { digest: Hash, offset: u64, row: Row },
     Closed { offset: u64, closing: Closing },
