@@ -102,7 +102,6 @@ impl Ledger {
 mod tests {
     use crate::event::{Event, is_ledgers_own};
     use crate::ledger::{Batch, Ledger, Options, verify};
-    use crate::num::u64_from;
     use crate::proto::{EventFilter, LedgerEntry, OrderEvent};
 
     fn own(history: &str, id: u32) -> Event {
@@ -152,27 +151,27 @@ mod tests {
             }
             let so_far = u64::from(round + 1) * 10;
             assert_eq!(ledger.order_count().unwrap(), so_far);
-            assert_eq!(u64_from(offsets(&ledger, false, &[]).len()), so_far);
-            assert_eq!(u64_from(offsets(&ledger, true, &[]).len()), 3 * so_far);
+            assert_eq!(offsets(&ledger, false, &[]).len() as u64, so_far);
+            assert_eq!(offsets(&ledger, true, &[]).len() as u64, 3 * so_far);
             let of_a = EventFilter {
                 correlation_ids: vec!["$consumers/a".to_owned()],
                 ..EventFilter::default()
             };
-            assert_eq!(u64_from(offsets(&ledger, true, std::slice::from_ref(&of_a)).len()), so_far);
+            assert_eq!(offsets(&ledger, true, std::slice::from_ref(&of_a)).len() as u64, so_far);
             assert!(ledger.replay(0).unwrap().only(&[of_a]).is_err(), "its entries are not read");
 
             let names = ledger.own_histories("$consumers/").unwrap();
-            assert_eq!(u64_from(names.len()), so_far + 1);
-            assert_eq!(u64_from(ledger.own_histories("$consumers/b/").unwrap().len()), so_far);
+            assert_eq!(names.len() as u64, so_far + 1);
+            assert_eq!(ledger.own_histories("$consumers/b/").unwrap().len() as u64, so_far);
             assert_eq!(ledger.own_histories("$dead-letters/").unwrap(), Vec::<String>::new());
-            assert_eq!(u64_from(ledger.own_history("$consumers/a").unwrap().len()), so_far);
+            assert_eq!(ledger.own_history("$consumers/a").unwrap().len() as u64, so_far);
             let last = ledger.last_of_history("$consumers/a").unwrap().unwrap();
             let actor = last.event.ledger_entry().unwrap().actor;
             assert_eq!(actor, format!("operator {}", so_far - 1));
             assert!(ledger.last_of_history("$consumers/none").unwrap().is_none());
 
             let listed = ledger.list_orders(&crate::proto::ListOrdersRequest::default()).unwrap();
-            assert_eq!(u64_from(listed.orders.len()), so_far);
+            assert_eq!(listed.orders.len() as u64, so_far);
             let ours = |id: &String| is_ledgers_own(id.as_bytes());
             assert!(!listed.orders.iter().any(|row| ours(&row.correlation_id)));
             let (sources, _) = ledger.views.sources().unwrap();

@@ -11,6 +11,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::server::NamedService as _;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 
 use super::connection::Connection;
 use super::delivery::Delivery;
@@ -93,13 +94,12 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
+    let ends = || Shutdown::watching(ending.clone());
     let letters = DeadLetters::of(Arc::clone(&ledger));
-    let service = Service::new(letters.clone(), Shutdown::watching(ending.clone()));
-    let service = LedgerServiceServer::new(service)
+    let service = LedgerServiceServer::new(Service::new(letters.clone(), ends()))
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let delivery = Delivery::new(letters, Shutdown::watching(ending.clone()));
-    let delivery = DeliveryServiceServer::new(delivery)
+    let delivery = DeliveryServiceServer::new(Delivery::new(letters, ends()))
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
     let reflection = || {
@@ -114,7 +114,7 @@ pub async fn serve(
             Ok(Connection::new(stream, Shutdown::watching(cutting.clone())))
         })
     });
-    let mut no_more_calls = Shutdown::watching(ending.clone());
+    let mut no_more_calls = ends();
     let server = Server::builder()
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -131,20 +131,7 @@ pub async fn serve(
         .serve_with_incoming_shutdown(connections, async move {
             no_more_calls.begun().await;
         });
-    let watch_health = async {
-        let mut shutdown = Shutdown::watching(ending);
-        loop {
-            let serving = ledger.takes_appends() && !shutdown.has_begun();
-            let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-            for service in SERVICES {
-                health.set_service_status(service, status).await;
-            }
-            tokio::select! {
-                () = tokio::time::sleep(HEALTH_INTERVAL) => {}
-                () = shutdown.begun() => tokio::time::sleep(HEALTH_INTERVAL).await,
-            }
-        }
-    };
+    let watch_health = watch_health(&ledger, &health, ends());
     let end_by_force = async {
         shutdown.await;
         let _ = end.send(true);
@@ -158,5 +145,20 @@ pub async fn serve(
         end = server => Ok(end?),
         () = end_by_force => Ok(()),
         () = watch_health => Ok(()),
+    }
+}
+
+/// Tells the health service whether the ledger takes appends.
+async fn watch_health(ledger: &Ledger, health: &HealthReporter, mut shutdown: Shutdown) {
+    loop {
+        let serving = ledger.takes_appends() && !shutdown.has_begun();
+        let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in SERVICES {
+            health.set_service_status(service, status).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(HEALTH_INTERVAL) => {}
+            () = shutdown.begun() => tokio::time::sleep(HEALTH_INTERVAL).await,
+        }
     }
 }

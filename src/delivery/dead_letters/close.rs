@@ -1,8 +1,9 @@
 //! What ends a dead letter: its event is appended, or somebody says that it will not be.
 //! Does not know how letters are listed.
 //!
-//! A letter has one id for its closing, whoever closes it and how. So the log itself takes only one:
-//! of two that come at once, from wherever, the writer refuses the second, with all of its batch.
+//! A letter has one id for its closing, whoever closes it and how. So the log itself takes only
+//! one: of two that come at once, from wherever, the writer refuses the second, with all of its
+//! batch.
 
 use bytes::Bytes;
 

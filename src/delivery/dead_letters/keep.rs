@@ -77,8 +77,8 @@ impl Future for Keeping {
 }
 
 impl DeadLetters {
-    /// Appends a batch, durably, and waits for it. Events that are not valid, or whose ids stand for
-    /// other content, are kept as dead letters in the same batch.
+    /// Appends a batch, durably, and waits for it. Events that are not valid, or whose ids stand
+    /// for other content, are kept as dead letters in the same batch.
     ///
     /// # Errors
     /// As [`crate::Ledger::append`] for all that is not about an event. Where a letter cannot be

@@ -1,9 +1,9 @@
 //! Which dead letters there are: a fold over their histories, in small rows without what was
 //! refused. Does not know what letters say, nor how they are written.
 //!
-//! A source is read when it is first needed. What is kept from then on is noted at once; what others
-//! wrote meanwhile is found by whoever refreshes. The log decides what is true: these rows are for
-//! counting and listing.
+//! A source is read when it is first needed. What is kept from then on is noted at once; what
+//! others wrote meanwhile is found by whoever refreshes. The log decides what is true: these rows
+//! are for counting and listing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
