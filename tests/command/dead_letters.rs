@@ -20,7 +20,7 @@ fn head(folder: &Folder) -> Json {
     folder.run(&["stats", "--output", "json"]).json()["head"].clone()
 }
 
-/// Seen red with lines that are kept as the events they would have become.
+/// Seen red with lines that are kept as if they were protobuf.
 #[test]
 fn an_import_keeps_bad_lines_whole_and_goes_on_and_run_again_keeps_nothing_twice() {
     let folder = Folder::new();
@@ -121,7 +121,7 @@ fn an_append_keeps_what_the_ledger_refuses_where_that_is_asked() {
     assert_eq!(head(&folder), 3);
 }
 
-/// Seen red with a table that asks for closed letters, too.
+/// Seen red with a source that is not asked for.
 #[test]
 fn a_table_says_why_in_a_line_and_a_source_has_its_own() {
     let folder = Folder::new();

@@ -77,8 +77,8 @@ fn entries(ledger: &Ledger) -> Vec<RecordedEvent> {
     }
 }
 
-/// Seen red with the content of letters compared, and with `is_same` of the batch's own events left
-/// as it was for others.
+/// Seen red with the content of letters compared, and with letters of one batch that are not
+/// compared with each other.
 #[test]
 fn all_that_is_refused_is_kept_with_its_batch_and_a_retry_finds_it_also_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
@@ -295,7 +295,7 @@ fn what_is_not_about_an_event_refuses_the_batch_and_keeps_nothing() {
     assert!(matches!(error, DeadLetterError::Append(AppendError::Closed)), "{error:?}");
 }
 
-/// Seen red with a batch that is sent again with the letter when the writer has refused it.
+/// Seen red with a writer that refuses what it could keep.
 #[test]
 fn batches_are_decided_in_their_order_also_where_the_writer_finds_what_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -394,7 +394,7 @@ fn a_letter_is_redriven_as_it_is_when_it_has_become_valid_and_stays_open_until_t
     assert!(reused && open_count(&letters) == 1, "{error:?}");
 }
 
-/// Seen red with any entry of the ledger's own taken for a letter.
+/// Seen red with every entry of the ledger's own taken for a letter.
 #[test]
 fn what_is_no_dead_letter_cannot_be_closed() {
     let folder = tempfile::tempdir().unwrap();

@@ -114,7 +114,7 @@ fn a_batch_is_rejected_where_nothing_else_is_said_or_something_unknown() {
     });
 }
 
-/// Seen red with a batch that is sent again with the letter when the writer has refused it.
+/// Seen red with a writer that refuses what it could keep.
 #[test]
 fn a_stream_of_appends_keeps_what_is_refused_and_decides_in_its_order() {
     run(async {
@@ -250,7 +250,8 @@ fn what_is_redriven_must_be_valid_and_a_letter_is_closed_once() {
     });
 }
 
-/// Seen red with a reason that may be missing, and with any offset taken for a letter's.
+/// Seen red with a reason that may be missing, and with every entry of the ledger's own taken for a
+/// letter.
 #[test]
 fn nothing_is_discarded_without_a_name_and_a_reason_or_where_no_letter_is() {
     run(async {
