@@ -224,7 +224,8 @@ impl Event {
     /// Whether this keeps a dead letter. Its id is a digest of what was refused: who has the id has
     /// the same dead letter, whatever is said about it.
     pub(crate) fn is_dead_letter(&self) -> bool {
-        self.event_type() == DEAD_LETTER_KEPT && is_ledgers_own(&self.correlation_id_bytes())
+        let history = self.body.get(self.envelope.correlation_id.clone()).unwrap_or_default();
+        is_ledgers_own(history) && self.event_type() == DEAD_LETTER_KEPT
     }
 
     /// The producer's bytes.
