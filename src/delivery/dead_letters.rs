@@ -24,8 +24,8 @@ use crate::ledger::Ledger;
 use crate::proto::DeadLetterFormat;
 use state::{Reservations, State};
 
-/// The dead letters of a ledger. Clones share what they know; all methods may be called from any
-/// thread, and may wait for the disk.
+/// The dead letters of a ledger. Clones share what they know, and so keep the bounds of a source
+/// together; all methods may be called from any thread, and may wait for the disk.
 ///
 /// ```
 /// use std::sync::Arc;
