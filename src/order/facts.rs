@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::authority::authority;
 use super::moment::{self, Doubt, Times, UNKNOWN, until_ns};
 use super::policy::Policy;
-use crate::event::{Fact, Kind, RecordedEvent, path, same_content};
+use crate::event::{Event, Fact, Kind, RecordedEvent, path, same_content};
 use crate::num::u64_from;
 use crate::proto::{self, CorrectionKind};
 
@@ -156,9 +156,9 @@ impl<'a> Facts<'a> {
     /// Linked histories may hold the same event, which counts once. One message may concern several
     /// orders under one id: what it tells each of them counts.
     fn leave_out_repetitions(&mut self) {
-        let mut histories = self.all.iter().map(|fact| fact.recorded.event.correlation_id());
-        let Some(first) = histories.next() else { return };
-        if histories.all(|history| history == first) {
+        let mut events = self.all.iter().map(|fact| &fact.recorded.event);
+        let Some(order) = events.next().map(Event::correlation_id) else { return };
+        if events.all(|event| event.is_about(order)) {
             return;
         }
         let mut seen: HashMap<(&str, &str), Vec<FactIndex>> = HashMap::new();
@@ -318,7 +318,7 @@ fn same_but_for_order(one: &Fact<'_>, other: &Fact<'_>) -> bool {
 
 /// The number of events of each type and of each source, sorted.
 pub(crate) fn counts(facts: &Facts<'_>) -> (Vec<proto::EventTypeCount>, Vec<proto::SourceCount>) {
-    let types = tally(facts.all.iter().map(Fact::type_name));
+    let types = tally(facts.all.iter().map(|fact| fact.type_name));
     let sources = tally(facts.all.iter().map(|fact| fact.source));
     let types = types
         .into_iter()

@@ -152,16 +152,15 @@ impl<'a> Finder<'a> {
         if !fact.has(path::CARTON_ID) {
             return;
         }
-        let package = fact.all_texts(path::CARTON_ID);
         let sighting = Sighting {
             fact: index,
-            carton_id: package.text(path::CARTON_ID),
-            sscc: package.text(path::SSCC),
-            label_id: package.text(path::LABEL_ID),
-            tracking_number: package.text(path::TRACKING_NUMBER),
-            tracking_unique_id: package.text(path::TRACKING_UNIQUE_ID),
-            carrier: package.text(path::PACKAGE_CARRIER),
-            shipment_id: first_of(package.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
+            carton_id: fact.text(path::CARTON_ID),
+            sscc: fact.text(path::SSCC),
+            label_id: fact.text(path::LABEL_ID),
+            tracking_number: fact.text(path::TRACKING_NUMBER),
+            tracking_unique_id: fact.text(path::TRACKING_UNIQUE_ID),
+            carrier: fact.text(path::PACKAGE_CARRIER),
+            shipment_id: first_of(fact.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
             former: false,
             voided: fact.kind == Kind::LABEL_VOIDED,
         };
@@ -217,7 +216,7 @@ impl<'a> Finder<'a> {
 
     fn hear_cartons(&mut self, index: FactIndex, fact: &Fact<'a>) {
         let mut heard: Vec<&str> = Vec::new();
-        for carton_id in fact.lines().map(|line| line.carton) {
+        for carton_id in fact.lines.iter().map(|line| line.carton) {
             if !carton_id.is_empty() && !heard.contains(&carton_id) {
                 heard.push(carton_id);
                 let sighting = Sighting { fact: index, carton_id, ..Sighting::default() };

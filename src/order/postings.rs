@@ -164,8 +164,8 @@ impl<'a> Postings<'a> {
     /// Claims say nothing of lines.
     pub(super) fn name_lines(&mut self, fact: &Fact<'a>) {
         if fact.group() != Some(Group::Meta) {
-            for said in fact.lines() {
-                self.line(&said);
+            for said in &fact.lines {
+                self.line(said);
             }
         }
     }
@@ -218,11 +218,11 @@ impl<'a> Postings<'a> {
 
     fn add(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let whole = fact.text(path::CANCELLATION_SCOPE) == "order" && counter == Counter::CANCELLED;
-        for said in fact.lines() {
-            let line = self.line(&said);
+        for said in &fact.lines {
+            let line = self.line(said);
             match Quantity::of(said.quantity) {
                 Some(quantity) if !whole => {
-                    self.post_said((index, fact), (line, counter), (&said, quantity));
+                    self.post_said((index, fact), (line, counter), (said, quantity));
                 }
                 _ => {
                     if let Some(reach) = reach_of_line(fact.kind, counter).filter(|_| !whole) {
@@ -250,8 +250,8 @@ impl<'a> Postings<'a> {
             Stage::WAVED => fact.text(path::WAVE_ID),
             _ => fact.text(path::RELEASE_ID),
         };
-        for said in fact.lines() {
-            let line = self.line(&said);
+        for said in &fact.lines {
+            let line = self.line(said);
             self.mark(index, (Some(line), Reach::Lift(stage)), thing);
         }
         if !fact.has_lines() {
@@ -262,8 +262,8 @@ impl<'a> Postings<'a> {
     fn take(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let mut lines = Vec::new();
         let returned = fact.kind == Kind::SHIPMENT_RETURNED_TO_SENDER;
-        for said in fact.lines() {
-            let line = self.line(&said);
+        for said in &fact.lines {
+            let line = self.line(said);
             if fact.kind == Kind::ORDER_REOPENED {
                 self.reopened.push((line, index));
             }
@@ -271,7 +271,7 @@ impl<'a> Postings<'a> {
                 // The type says the sign.
                 Some(quantity) => {
                     let taken = -quantity.max(-quantity);
-                    self.post_said((index, fact), (line, counter), (&said, taken));
+                    self.post_said((index, fact), (line, counter), (said, taken));
                 }
                 None => lines.push(line),
             }
@@ -325,7 +325,7 @@ impl<'a> Postings<'a> {
 
     fn remove_wave(&mut self, fact: &Fact<'a>) {
         let thing = fact.text(path::WAVE_ID);
-        let lines: Vec<LineIndex> = fact.lines().map(|said| self.line(&said)).collect();
+        let lines: Vec<LineIndex> = fact.lines.iter().map(|said| self.line(said)).collect();
         self.undo(Stage::WAVED.place(), |mark| {
             let named = thing.is_empty() || mark.thing == thing;
             named && (lines.is_empty() || mark.line.is_some_and(|line| lines.contains(&line)))
@@ -358,7 +358,7 @@ impl<'a> Postings<'a> {
 
     fn substitute(&mut self, index: FactIndex, fact: &Fact<'a>) {
         let from = fact.text(path::FROM_LINE_ID);
-        let listed = fact.lines().next().unwrap_or_default();
+        let listed = fact.lines.first().copied().unwrap_or_default();
         let from = if from.is_empty() { listed.line_id } else { from };
         let quantity =
             Quantity::of(fact.text(path::FROM_QUANTITY)).or_else(|| Quantity::of(listed.quantity));

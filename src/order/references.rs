@@ -142,9 +142,9 @@ enum From<'a> {
 
 /// Every reference of an event that something can be found by, without its role.
 fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, From<'a>)) {
-    for reference in fact.references() {
+    for reference in &fact.references {
         if !reference.kind.is_empty() && !reference.value.is_empty() {
-            each(FactReference { role: "", ..reference }, From::Issuer);
+            each(FactReference { role: "", ..*reference }, From::Issuer);
         }
     }
     let warehouse = fact.text(path::WAREHOUSE);
@@ -159,22 +159,20 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, F
         }
     };
     if fact.has(path::CARTON_ID) {
-        let package = fact.all_texts(path::CARTON_ID);
-        let carrier = package.text(path::PACKAGE_CARRIER);
-        give("carton", house, package.text(path::CARTON_ID));
-        give("sscc", "", package.text(path::SSCC));
-        give("tracking", carrier, package.text(path::TRACKING_NUMBER));
-        give("mother_tracking", carrier, package.text(path::MOTHER_TRACKING_NUMBER));
-        give("shipment", house, package.text(path::PACKAGE_SHIPMENT_ID));
+        let carrier = fact.text(path::PACKAGE_CARRIER);
+        give("carton", house, fact.text(path::CARTON_ID));
+        give("sscc", "", fact.text(path::SSCC));
+        give("tracking", carrier, fact.text(path::TRACKING_NUMBER));
+        give("mother_tracking", carrier, fact.text(path::MOTHER_TRACKING_NUMBER));
+        give("shipment", house, fact.text(path::PACKAGE_SHIPMENT_ID));
     }
     if fact.has(path::SHIPMENT_ID) {
-        let shipment = fact.all_texts(path::SHIPMENT_ID);
-        let carrier = shipment.text(path::SHIPMENT_CARRIER);
-        give("shipment", house, shipment.text(path::SHIPMENT_ID));
-        give("load", house, shipment.text(path::LOAD_ID));
-        give("bol", fact.source, shipment.text(path::BOL));
-        give("pro", carrier, shipment.text(path::PRO));
-        give("manifest", carrier, shipment.text(path::MANIFEST_ID));
+        let carrier = fact.text(path::SHIPMENT_CARRIER);
+        give("shipment", house, fact.text(path::SHIPMENT_ID));
+        give("load", house, fact.text(path::LOAD_ID));
+        give("bol", fact.source, fact.text(path::BOL));
+        give("pro", carrier, fact.text(path::PRO));
+        give("manifest", carrier, fact.text(path::MANIFEST_ID));
         fact.texts(path::TRACKING_NUMBERS).for_each(|number| give("tracking", carrier, number));
         fact.texts(path::CARTON_IDS).for_each(|carton| give("carton", house, carton));
     }

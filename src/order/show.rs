@@ -276,7 +276,7 @@ impl Shown<'_, '_> {
             fact.text(path::HOLD_KIND).clone_into(&mut shown.kind);
             let scope = if scope.is_empty() { "order" } else { scope };
             scope.clone_into(&mut shown.scope);
-            shown.line_ids = fact.lines().map(|line| line.line_id.to_owned()).collect();
+            shown.line_ids = fact.lines.iter().map(|line| line.line_id.to_owned()).collect();
             let blocks = fact.numbers(path::HOLD_BLOCKS).into_iter();
             let blocks = blocks.filter_map(|number| i32::try_from(number).ok());
             shown.blocks = blocks.filter(|block| HoldBlock::try_from(*block).is_ok()).collect();
@@ -300,7 +300,7 @@ impl Shown<'_, '_> {
         let own = raised.filter(|_| exception.source != LEDGER);
         let said = own.and_then(reason_of).unwrap_or_default();
         let resolution = resolved.map_or("", |fact| match fact.text(path::RESOLUTION) {
-            "" => fact.type_name(),
+            "" => fact.type_name,
             resolution => resolution,
         });
         proto::OrderException {

@@ -169,8 +169,9 @@ fn shipped_while_held(
     for hold in &case.folded.holds {
         let placed = hold.in_force(facts, index).and_then(|placed| facts.get(placed));
         let Some(placed) = placed else { continue };
-        let held: Vec<&str> = placed.lines().map(|line| line.line_id).collect();
-        let of_lines = held.is_empty() || fact.lines().any(|line| held.contains(&line.line_id));
+        let held: Vec<&str> = placed.lines.iter().map(|line| line.line_id).collect();
+        let of_lines =
+            held.is_empty() || fact.lines.iter().any(|line| held.contains(&line.line_id));
         let shipment = placed.text(path::SHIPMENT_ID);
         let of_shipment = shipment.is_empty() || shipment == fact.text(path::SHIPMENT_ID);
         let blocks = placed.numbers(path::HOLD_BLOCKS).contains(&3);
@@ -220,7 +221,7 @@ fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
         if let Some(first) = first {
             let what = format!(
                 "{} at {} after {} was cancelled at {}",
-                first.type_name(),
+                first.type_name,
                 time_text(first.at_ns),
                 line_text(line_id.unwrap_or_default()),
                 time_text(facts.at_ns(cancel))
@@ -286,7 +287,7 @@ impl<'c> Work<'c> {
                 work.scans.push(index);
             } else if is_execution(fact.kind) {
                 work.all.push(index);
-                for line in fact.lines() {
+                for line in &fact.lines {
                     let its = work.by_line.entry(line.line_id).or_default();
                     if its.last() != Some(&index) {
                         its.push(index);
@@ -301,7 +302,7 @@ impl<'c> Work<'c> {
     fn is_reopened(&self, facts: &Facts<'_>, cancel: FactIndex, index: FactIndex) -> bool {
         let Some(fact) = facts.get(index).filter(|fact| fact.has_lines()) else { return false };
         !self.reopened.is_empty()
-            && fact.lines().all(|line| {
+            && fact.lines.iter().all(|line| {
                 let mut its = self.reopened.iter().filter(|(its, _)| *its == line.line_id);
                 its.any(|(_, by)| facts.may_follow(*by, cancel) && !facts.is_before(index, *by))
             })

@@ -22,7 +22,7 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
         let package = package.map(crate::order::packages::Package::package_id).unwrap_or_default();
         let what = format!(
             "{} at {} came after package {package} was {}",
-            fact.type_name(),
+            fact.type_name,
             time_text(fact.at_ns),
             Dimension::Shipment.text(*before)
         );
@@ -52,7 +52,7 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
             let what = format!(
                 "delivered at {}, before {} at {}",
                 time_text(delivered.at_ns),
-                shipped.type_name(),
+                shipped.type_name,
                 time_text(shipped.at_ns)
             );
             findings.note("R10", what, vec![index, by]);
@@ -115,7 +115,7 @@ fn names_of<'a>(fact: &Fact<'a>) -> Vec<&'a str> {
 }
 
 fn contents_of<'a>(fact: &Fact<'a>) -> Vec<(&'a str, Option<Quantity>)> {
-    let lines = fact.lines().map(|line| (line.line_id, Quantity::of(line.quantity)));
+    let lines = fact.lines.iter().map(|line| (line.line_id, Quantity::of(line.quantity)));
     let mut contents: Vec<_> = lines.collect();
     contents.sort_unstable();
     contents
