@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::authority::authority;
 use super::moment::{self, Doubt, Times, UNKNOWN, until_ns};
+use super::names::ByName;
 use super::policy::Policy;
 use crate::event::{Event, Fact, Kind, RecordedEvent, path, same_content};
 use crate::num::u64_from;
@@ -232,26 +233,23 @@ impl<'a> Facts<'a> {
     fn leave_out_retellings(&mut self) {
         let rank = |fact: &Fact<'_>| authority(fact.source, fact.group());
         let denied = self.denied();
-        let mut owners: HashMap<(Kind, &str), FactIndex> = HashMap::new();
+        let mut owners: ByName<(Kind, &str), FactIndex> = ByName::default();
         for (index, fact) in self.all.iter().enumerate() {
             if self.standing(index) != Standing::Counts && !denied.contains(&index) {
                 continue;
             }
             for name in told_as(fact).into_iter().flatten() {
-                let owner = owners.entry((fact.kind, name)).or_insert(index);
-                let known = self.get(*owner).map(rank);
-                let again = known == Some(rank(fact)) && denied.contains(owner);
+                let owner = owners.first((fact.kind, name), index);
+                let known = self.get(owner).map(rank);
+                let again = known == Some(rank(fact)) && denied.contains(&owner);
                 if again || known.is_some_and(|known| rank(fact) < known) {
-                    *owner = index;
+                    owners.set((fact.kind, name), index);
                 }
             }
         }
-        if owners.is_empty() {
-            return;
-        }
         let owner_of = |fact: &Fact<'a>| {
             let names = told_as(fact).into_iter().flatten();
-            let mut owners = names.filter_map(|name| owners.get(&(fact.kind, name)).copied());
+            let mut owners = names.filter_map(|name| owners.get((fact.kind, name)).copied());
             owners.find(|owner| self.get(*owner).is_some_and(|one| rank(one) < rank(fact)))
         };
         let retold: Vec<(FactIndex, FactIndex)> =

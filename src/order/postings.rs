@@ -5,15 +5,13 @@
 //! much is a posting below zero. What says no quantity is kept as it was said: all of something
 //! (a mark), or that something is taken back (a withdrawal).
 
-use std::collections::HashMap;
-
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::moves::{
     Move, Reach, carton_of, is_reversal, lift_of, move_of, names_otherwise, reach_of_line,
     reach_of_order, thing_of,
 };
-use super::names::Names;
+use super::names::{ByName, Names};
 use super::quantity::Quantity;
 use super::stage::Stage;
 use crate::event::{Fact, FactLine, Group, Kind, path};
@@ -93,7 +91,7 @@ pub(crate) struct Postings<'a> {
     /// Lines that were reopened after a cancellation.
     pub(crate) reopened: Vec<(LineIndex, FactIndex)>,
     /// Shipments by the tracking numbers that they were confirmed with.
-    by_number: HashMap<&'a str, &'a str>,
+    by_number: ByName<&'a str, &'a str>,
     /// The order was closed, and nobody has reopened it.
     is_closed: bool,
     numbers: Names<&'a str>,
@@ -338,7 +336,7 @@ impl<'a> Postings<'a> {
             let numbers = fact.texts(path::TRACKING_NUMBERS);
             let numbers = numbers.chain([fact.text(path::TRACKING_NUMBER)]);
             let numbers = numbers.filter(|number| !number.is_empty());
-            self.by_number.extend(numbers.map(|number| (number, shipment)));
+            numbers.for_each(|number| self.by_number.set(number, shipment));
         }
     }
 

@@ -1,9 +1,8 @@
 //! The names under which an order is found: those in the list of each event, and those in
 //! typed details. Does not know where they are indexed.
 
-use std::collections::HashMap;
-
 use super::facts::{FactIndex, Facts};
+use super::names::ByName;
 use crate::event::{Fact, FactReference, Kind, Path, path};
 use crate::proto;
 use crate::time::timestamp;
@@ -59,14 +58,14 @@ pub(crate) fn references_of(facts: &Facts<'_>) -> Vec<proto::OrderReference> {
 }
 
 /// The carriers of shipments, as said first.
-fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> HashMap<&'a str, &'a str> {
-    let mut carriers = HashMap::new();
+fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> ByName<&'a str, &'a str> {
+    let mut carriers = ByName::default();
     for fact in facts {
         let own = [path::SHIPMENT_ID, path::SHIPMENT_CARRIER];
         let of_package = [path::PACKAGE_SHIPMENT_ID, path::PACKAGE_CARRIER];
         for [shipment, carrier] in [own, of_package].map(|pair| pair.map(|path| fact.text(path))) {
             if !shipment.is_empty() && !carrier.is_empty() {
-                carriers.entry(shipment).or_insert(carrier);
+                carriers.first(shipment, carrier);
             }
         }
     }
@@ -94,16 +93,18 @@ impl<'a> Found<'_, 'a> {
 
     /// Gives each orphan the issuer by whom others know it, or else the carrier of its shipment, or
     /// else the source that named it first.
-    fn adopt(&mut self, carriers: &HashMap<&str, &'a str>) {
-        let mut known: HashMap<(&str, &str), &'a str> = HashMap::new();
+    fn adopt(&mut self, carriers: &ByName<&str, &'a str>) {
+        let mut known: ByName<(&str, &str), &'a str> = ByName::default();
         for reference in self.uses.iter().map(|(one, _)| one).filter(|one| !one.issuer.is_empty()) {
-            let issuer = known.entry((reference.kind, reference.value)).or_insert(reference.issuer);
-            *issuer = reference.issuer.min(issuer);
+            let name = (reference.kind, reference.value);
+            if reference.issuer < known.first(name, reference.issuer) {
+                known.set(name, reference.issuer);
+            }
         }
         for orphan in std::mem::take(&mut self.orphans) {
             let FactReference { kind, value, issuer: source, .. } = orphan.reference;
             let carrier = carriers.get(orphan.shipment_id).copied().unwrap_or(source);
-            let issuer = *known.entry((kind, value)).or_insert(carrier);
+            let issuer = known.first((kind, value), carrier);
             let reference = FactReference { issuer, ..orphan.reference };
             note(self.facts, &mut self.uses, (orphan.fact, reference));
         }

@@ -8,6 +8,7 @@ use crate::order::counter::Counter;
 use crate::order::facts::{FactIndex, Facts};
 use crate::order::lines::Lines;
 use crate::order::moves::{Move, Reach, move_of};
+use crate::order::names::Names;
 use crate::order::policy::Policy;
 use crate::order::postings::{LineIndex, Mark};
 use crate::order::stage::Stage;
@@ -40,8 +41,8 @@ fn is_shipment(fact: &Fact<'_>) -> bool {
 struct Reports<'c> {
     policy: &'c Policy,
     counter: Counter,
-    sources: HashSet<&'c str>,
-    warehouses: HashSet<&'c str>,
+    sources: Names<&'c str>,
+    warehouses: Names<&'c str>,
 }
 
 impl<'c> Reports<'c> {
@@ -49,12 +50,14 @@ impl<'c> Reports<'c> {
         let told = case.folded.facts.counting().filter(
             |(_, fact)| matches!(move_of(fact.kind), Some(Move::Add(its)) if its == counter),
         );
-        let (mut sources, mut warehouses) = (HashSet::new(), HashSet::new());
+        let (mut sources, mut warehouses) = (Names::default(), Names::default());
         for (_, fact) in told {
-            sources.insert(fact.source);
-            warehouses.insert(fact.text(path::WAREHOUSE));
+            sources.number(fact.source);
+            let warehouse = fact.text(path::WAREHOUSE);
+            if !warehouse.is_empty() {
+                warehouses.number(warehouse);
+            }
         }
-        warehouses.remove("");
         Self { policy: case.policy, counter, sources, warehouses }
     }
 
@@ -66,7 +69,7 @@ impl<'c> Reports<'c> {
             _ => house.reports_packs,
         });
         configured.unwrap_or_else(|| {
-            self.sources.contains(shipment.source) || self.warehouses.contains(warehouse)
+            self.sources.find(shipment.source).or(self.warehouses.find(warehouse)).is_some()
         })
     }
 }

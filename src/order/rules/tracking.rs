@@ -63,8 +63,12 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
 /// R22: the same goods under the same number, told twice with other ids.
 fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipments = case.folded.facts.counting();
-    let shipments =
-        shipments.filter(|(_, fact)| fact.kind == Kind::SHIPMENT_CONFIRMED && fact.has_lines());
+    let shipments: Vec<(FactIndex, &Fact<'_>)> = shipments
+        .filter(|(_, fact)| fact.kind == Kind::SHIPMENT_CONFIRMED && fact.has_lines())
+        .collect();
+    if shipments.len() < 2 {
+        return;
+    }
     let mut net: HashMap<&str, Quantity> = HashMap::new();
     let postings = case.folded.lines.postings.list.iter();
     for posting in postings.filter(|one| one.counter == Counter::SHIPPED) {
@@ -76,7 +80,7 @@ fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
         shipment.is_empty() || net.get(shipment).is_none_or(|net| net.is_positive())
     };
     let mut known: HashMap<_, (FactIndex, &Fact<'_>)> = HashMap::new();
-    for (index, fact) in shipments.filter(|(_, fact)| stands(fact)) {
+    for (index, fact) in shipments.into_iter().filter(|(_, fact)| stands(fact)) {
         let names = names_of(fact);
         if names.is_empty() {
             continue;
