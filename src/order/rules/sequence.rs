@@ -1,5 +1,6 @@
 //! Rules about what came before what. Does not know packages' scans.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::{Case, Findings, line_text, time_text};
@@ -77,18 +78,21 @@ impl<'c> Reports<'c> {
 /// R01 and R02: shipped lines of which nothing was picked or packed.
 fn shipped_without(case: &Case<'_, '_>, (rule, counter): (&str, Counter), findings: &mut Findings) {
     let (facts, lines) = (&case.folded.facts, &case.folded.lines);
-    let reports = Reports::of(case, counter);
     let mut has = vec![false; lines.list.len()];
     for posting in lines.postings.list.iter().filter(|one| one.counter == counter) {
         if let Some(has) = has.get_mut(posting.line) {
             *has |= posting.quantity.is_positive();
         }
     }
+    let reports = LazyCell::new(|| Reports::of(case, counter));
     for shipped in &lines.postings.list {
         let is_shipped = shipped.counter == Counter::SHIPPED && shipped.quantity.is_positive();
-        let Some(fact) = facts.get(shipped.fact).filter(|fact| is_shipment(fact)) else { continue };
         let has = has.get(shipped.line).copied().unwrap_or_default();
-        if !is_shipped || has || !reports.expected_of(fact) {
+        if !is_shipped || has {
+            continue;
+        }
+        let Some(fact) = facts.get(shipped.fact).filter(|fact| is_shipment(fact)) else { continue };
+        if !reports.expected_of(fact) {
             continue;
         }
         let line_id = lines.list.get(shipped.line).map_or("", |line| line.name.line_id);
