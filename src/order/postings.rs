@@ -101,7 +101,8 @@ pub(crate) struct Postings<'a> {
 
 impl<'a> Postings<'a> {
     pub(crate) fn of(facts: &Facts<'a>) -> Self {
-        let mut postings = Self::default();
+        let said = facts.all.iter().map(|fact| fact.lines.len()).sum();
+        let mut postings = Self { list: Vec::with_capacity(said), ..Self::default() };
         let mut cartons = Vec::new();
         for (index, fact) in facts.counting() {
             match fact.kind {
