@@ -207,7 +207,7 @@ impl<'a> Fact<'a> {
             details: Vec::with_capacity(DETAILS),
             present: 0,
         };
-        for field in fields(event.body()).flatten() {
+        for field in fields(event.body()).map_while(Result::ok) {
             match (field.number, field.value) {
                 (OCCURRED_AT_PRECISION, Value::Varint(number)) => fact.precision = number,
                 (FACT_ID, Value::Bytes(bytes)) => fact.fact_id = text(bytes),
