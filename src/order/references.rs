@@ -72,9 +72,13 @@ fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> ByName<
     carriers
 }
 
+/// So many of the references that were heard last are looked at: events that follow each other
+/// often carry the same ones.
+const LAST: usize = 8;
+
 struct Found<'f, 'a> {
     facts: &'f Facts<'a>,
-    /// Each as often as it was said, until they are joined.
+    /// Some of them several times, until they are joined.
     uses: Vec<(FactReference<'a>, Use)>,
     /// Earliest first.
     orphans: Vec<Orphan<'a>>,
@@ -118,7 +122,12 @@ fn note<'a>(
 ) {
     let (offset, at) = (facts.offset(index), facts.at_ns(index));
     let times = facts.is_plausible(index).then_some((at, at));
-    uses.push((reference, Use { offsets: (offset, offset), times }));
+    let its = Use { offsets: (offset, offset), times };
+    let mut last = uses.iter_mut().rev().take(LAST);
+    match last.find(|(known, _)| *known == reference) {
+        Some((_, known)) => known.join(its),
+        None => uses.push((reference, its)),
+    }
 }
 
 impl Use {
