@@ -16,7 +16,7 @@ use super::shown_lines::shown_lines;
 use super::status::{OrderStatus, Standing};
 use super::words::Dimension;
 use super::{History, shipments};
-use crate::event::{Fact, RecordedEvent, path};
+use crate::event::{Fact, Kind, RecordedEvent, path};
 use crate::num::u64_from;
 use crate::proto::{self, HoldBlock, OrderRelationKind};
 use crate::time::{signed, timestamp};
@@ -126,9 +126,8 @@ pub(crate) fn order_of(folded: &Folded<'_>, history: &History<'_>) -> proto::Ord
 /// What is said of other orders, by this one and by them.
 fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::RelatedOrder> {
     let own = history.events.iter().filter(|recorded| is_own(history, recorded));
-    let named = own
-        .clone()
-        .any(|one| matches!(one.event.event_type(), "ref.linked" | "order.split" | "order.merged"));
+    let linking = [Kind::REF_LINKED, Kind::ORDER_SPLIT, Kind::ORDER_MERGED];
+    let named = folded.facts.all.iter().any(|fact| linking.contains(&fact.kind));
     let mut related: Vec<proto::RelatedOrder> = Vec::new();
     if named {
         let own: Vec<RecordedEvent> = own.cloned().collect();
