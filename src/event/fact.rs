@@ -188,15 +188,15 @@ pub(crate) struct FactReference<'a> {
 impl<'a> Fact<'a> {
     pub(crate) fn of(recorded: &'a RecordedEvent) -> Self {
         let event = &recorded.event;
-        let type_name = event.event_type();
+        let [source, event_id, type_name] = event.source_id_and_type();
         let (kind, row) = Kind::of(type_name);
         let mut fact = Self {
             recorded,
             kind,
             row,
             type_name,
-            source: event.source(),
-            event_id: event.event_id(),
+            source,
+            event_id,
             at_ns: recorded.timeline_ns(),
             precision: 0,
             sequence: "",
