@@ -112,4 +112,21 @@ mod tests {
             assert_eq!(names.find("unknown"), None);
         }
     }
+
+    #[test]
+    fn a_name_keeps_what_was_said_first_or_last_or_all_of_it() {
+        let texts: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
+        let (mut one, mut all) = (ByName::default(), ByName::default());
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!(one.first(text.as_str(), number), number);
+            assert_eq!(one.first(text.as_str(), 99), number);
+            one.set(text.as_str(), number + 1);
+            all.push(text.as_str(), number);
+            all.push("n0", number);
+        }
+        assert_eq!(one.get("n7"), Some(&8));
+        assert_eq!(all.get("n7"), Some(&vec![7]));
+        assert_eq!(all.get("n0").map(Vec::len), Some(21));
+        assert_eq!(one.get("unknown"), None);
+    }
 }
