@@ -270,6 +270,18 @@ impl Event {
         self.text(&self.envelope.event_type)
     }
 
+    /// Source, id and type. They mostly stand together, with nothing but text between them, and are
+    /// checked to be text together.
+    pub(crate) fn source_id_and_type(&self) -> [&str; 3] {
+        let Envelope { source, event_id, event_type, .. } = &self.envelope;
+        let end = source.end.max(event_id.end).max(event_type.end);
+        let together = self.body.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        [source, event_id, event_type].map(|range| {
+            let part = together.and_then(|together| together.get(range.clone()));
+            part.unwrap_or_else(|| self.text(range))
+        })
+    }
+
     /// When it occurred, by its source, in nanoseconds of the Unix epoch. `None` where the source
     /// did not say.
     #[must_use]
