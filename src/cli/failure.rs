@@ -99,8 +99,6 @@ impl From<Status> for Failure {
             Exit::NotFound
         } else if [Code::AlreadyExists, Code::FailedPrecondition].contains(&status.code()) {
             Exit::Conflict
-        } else if status.code() == Code::NotFound {
-            Exit::NotFound
         } else {
             Exit::Failed
         };
