@@ -273,13 +273,13 @@ fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped
             ("pick.confirmed", 3)
         );
         let report = get(&mut client, "erp").await;
-        assert!(report.oldest_parked.is_some());
         assert_eq!(report.acknowledged_to, report.scanned_to, "what is parked holds nothing up");
+        assert!(report.oldest_parked.is_some());
 
-        let nobody = ParkedFilter { types: vec!["hold.*".into()], ..ParkedFilter::default() };
+        let types = vec!["hold.*".into()];
         let mut request = ReplayParkedRequest {
             consumer: "erp".into(),
-            filter: Some(nobody),
+            filter: Some(ParkedFilter { types, ..ParkedFilter::default() }),
             dry_run: true,
             actor: "ann".into(),
         };
