@@ -19,6 +19,8 @@ use crate::proto::{ConsumeRequest, JoinConsumer};
 
 /// Messages that wait for a member that reads slowly; events behind them stay in the log.
 const MESSAGES_AHEAD: usize = 1;
+/// Whoever leaves in order still listens so long.
+const LEAVING: Duration = Duration::from_millis(20);
 /// How long the first message may take.
 const JOIN_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -46,9 +48,10 @@ pub(super) async fn consume(
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let (failed, failure) = oneshot::channel();
     let (ended, end) = oneshot::channel();
+    let heard = messages.clone();
     tokio::spawn(async move {
         tokio::select! {
-            () = listen(said, voice, failed) => {}
+            () = listen((said, &heard), voice, failed) => {}
             // Nobody is there any more to say anything to.
             _ = end => {}
         }
@@ -62,7 +65,7 @@ pub(super) async fn consume(
 
 /// Passes on what the member says, until it has no more to say or is gone.
 async fn listen(
-    mut said: Streaming<ConsumeRequest>,
+    (mut said, messages): (Streaming<ConsumeRequest>, &Messages),
     voice: Voice,
     failed: oneshot::Sender<Status>,
 ) {
@@ -70,7 +73,14 @@ async fn listen(
         match said.message().await {
             Ok(Some(said)) => voice.say(said).await,
             Ok(None) => {
-                voice.leave();
+                // A call that was broken off looks as one that has no more to say, but for what it
+                // would still be told.
+                let gone = tokio::time::timeout(LEAVING, messages.closed()).await.is_ok();
+                if gone {
+                    voice.gone();
+                } else {
+                    voice.leave();
+                }
                 break;
             }
             Err(status) => {

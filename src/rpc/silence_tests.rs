@@ -8,18 +8,19 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::{Code, Streaming};
 
-use super::client::{LedgerClient, connect_with};
+use super::client::{DeliveryClient, LedgerClient, connect_with};
 use super::serve::{ServeOptions, serve};
 use super::service::Shutdown;
 use super::silence::{Keepalive, heard};
 use super::wire;
-use super::wire::{replay_response, stream_orders_response};
+use super::wire::{consume_response, replay_response, stream_orders_response};
 use crate::event::Event;
 use crate::ledger::{Batch, Ledger, Options};
-use crate::proto::OrderEvent;
+use crate::proto::{self, ConsumeRequest, OrderEvent};
 
 /// No test may take longer.
 const TEST_TIME_MAX: Duration = Duration::from_secs(30);
@@ -237,6 +238,52 @@ fn a_client_is_told_that_its_connection_is_frozen() {
         assert_ne!(failed.code(), Code::Ok, "{failed}");
         let failed = streams.orders.message().await.unwrap_err();
         assert_ne!(failed.code(), Code::Ok, "{failed}");
+    });
+    server.stop();
+}
+
+/// A member of the consumer `erp`, with credit for a delivery.
+async fn member(client: &mut DeliveryClient) -> (Said, Streaming<wire::ConsumeResponse>) {
+    let (say, said) = mpsc::unbounded_channel();
+    let join = proto::JoinConsumer { consumer: "erp".into(), member: String::new() };
+    let join = ConsumeRequest { join: Some(join), credit: 1, ..ConsumeRequest::default() };
+    say.send(join).unwrap();
+    let said = UnboundedReceiverStream::new(said);
+    (say, client.consume(said).await.unwrap().into_inner())
+}
+
+type Said = mpsc::UnboundedSender<ConsumeRequest>;
+
+async fn delivered(told: &mut Streaming<wire::ConsumeResponse>) -> wire::Delivery {
+    loop {
+        let message = told.message().await.unwrap().unwrap().message;
+        if let Some(consume_response::Message::Deliveries(chunk)) = message {
+            return chunk.deliveries.into_iter().next().unwrap();
+        }
+    }
+}
+
+/// Seen red with a server that does not probe.
+#[test]
+fn what_a_frozen_member_has_goes_to_another_and_it_is_told() {
+    let server = Server::start(SHORT, NEVER);
+    server.append("a", 1, 10);
+    run(async {
+        let proxy = Proxy::before(server.address).await;
+        let url = format!("http://{}", proxy.address);
+        let mut frozen = connect_with(&url, SHORT).await.unwrap().delivery;
+        let url = format!("http://{}", server.address);
+        let mut other = connect_with(&url, OFF).await.unwrap().delivery;
+        let settings = proto::ConsumerSettings { name: "erp".into(), ..Default::default() };
+        let create = wire::CreateConsumerRequest { settings: Some(settings), ..Default::default() };
+        other.create_consumer(create).await.unwrap();
+        let (_say, mut told) = member(&mut frozen).await;
+        assert_eq!(delivered(&mut told).await.attempt, 1);
+        proxy.freeze();
+        let (_say, mut others) = member(&mut other).await;
+        let again = delivered(&mut others).await;
+        assert_eq!((again.attempt, &*again.last_reason), (2, "the member was gone"));
+        while told.message().await.is_ok_and(|message| message.is_some()) {}
     });
     server.stop();
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
-use tokio::time::{Instant, Interval, Sleep, interval, sleep};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::failure::{Exit, Failure};
@@ -18,7 +18,7 @@ use super::signals::asked_to_end;
 use super::target::Target;
 use crate::proto;
 use crate::rpc::wire::consume_response::Message;
-use crate::rpc::{DeliveryClient, Streaming, wire};
+use crate::rpc::{DeliveryClient, SILENCE_MAX, Streaming, wire};
 use account::Account;
 use writer::Writer;
 
@@ -142,10 +142,14 @@ impl Member<'_> {
     ) -> Result<(), Failure> {
         let patience = sleep(PATIENCE);
         tokio::pin!(patience);
+        let mut silence = interval(SILENCE_MAX / 2);
+        silence.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut silent_ticks = 0;
         loop {
             let writing = self.account.is_writing();
             tokio::select! {
                 message = messages.message() => {
+                    silent_ticks = 0;
                     let message = message.map_err(|status| self.failure_of(status.into()))?;
                     let Some(message) = message.and_then(|message| message.message) else {
                         let what = "the stream ended without a word of why";
@@ -175,6 +179,14 @@ impl Member<'_> {
                     patience.as_mut().reset(Instant::now() + PATIENCE);
                 }
                 _ = self.alive.tick() => self.say_in_progress(),
+                // Whole halves: the first may be over when it begins.
+                _ = silence.tick() => {
+                    silent_ticks += 1;
+                    if silent_ticks > 2 {
+                        let what = format!("the server said nothing for {SILENCE_MAX:?}");
+                        return Err(self.failure_of(Failure::failed(what)));
+                    }
+                }
             }
             self.go_on(patience.as_mut());
         }
