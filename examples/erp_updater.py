@@ -138,7 +138,9 @@ def main() -> int:
     erp = sqlite3.connect(options.database)
     erp.executescript(TABLES)
     updater = Updater(erp, options)
-    with grpc.insecure_channel(options.server.removeprefix("http://")) as channel:
+    # A connection that is dead in silence is noticed within 30 s.
+    keepalive = [("grpc.keepalive_time_ms", 10_000), ("grpc.keepalive_timeout_ms", 20_000)]
+    with grpc.insecure_channel(options.server.removeprefix("http://"), keepalive) as channel:
         code = updater.work(services.DeliveryServiceStub(channel))
     print(f"applied {updater.new}, known before {updater.known}")
     return code

@@ -149,7 +149,8 @@ impl Engine {
         let told = Some(settings.told.clone());
         let entry = LedgerEntry { settings: told, actor, reason, ..LedgerEntry::default() };
         let scan = Scan::starting_at(&self.ledger, self.scan.scanned_to())?;
-        self.write(UPDATED, entry).await?;
+        let entry = self.journal.deed(UPDATED, entry);
+        self.decide(vec![entry]).await?;
         self.dispatch.set_rules(settings.rules);
         (self.settings, self.scan) = (settings, scan);
         self.report()
@@ -174,6 +175,8 @@ impl Engine {
         let position = Some(position.told());
         let entry = LedgerEntry { position, actor, reason, ..LedgerEntry::default() };
         self.write(RESET, entry).await?;
+        // An answer to what was delivered before must not be taken for one to what comes now.
+        self.close_members(ConsumeClosedReason::Reset);
         self.scan = scan;
         self.dispatch.reset(to, replayed_to);
         self.parked.retain(|_, (parked, _)| parked.offset < to);
@@ -205,7 +208,6 @@ impl Engine {
                 self.parked.remove(order);
                 self.dispatch.unpark(order);
             }
-            self.dirty = true;
         }
         Ok(crate::num::u64_from(orders.len()))
     }
@@ -235,7 +237,6 @@ impl Engine {
                 self.dispatch.unpark_at(&order, next);
                 skipped_count += count;
             }
-            self.dirty = true;
         }
         Ok(skipped_count)
     }

@@ -166,6 +166,7 @@ impl Consumers {
         let name = settings.told.name.clone();
         let mut crew = self.at_work.lock().await;
         if let Some(known) = self.find(&mut crew, &name).await? {
+            drop(crew);
             let known = ask(&known, Asked::Report).await?;
             let is = known.settings.clone().unwrap_or_default();
             let differences = differences(&is, &settings.told);
@@ -175,6 +176,7 @@ impl Consumers {
             return Err(DeliveryError::ConsumerExists { name, differences });
         }
         let most = self.ledger.limits().consumers_max;
+        crew.engines.retain(|_, known| !known.task.is_finished());
         if crew.engines.len() >= most {
             let what = format!("there are {most} consumers, the most allowed (consumers_max)");
             return Err(DeliveryError::invalid("settings.name", what));
@@ -216,7 +218,12 @@ impl Consumers {
     /// [`DeliveryError::UnknownConsumer`], and what appends say.
     pub async fn delete(&self, name: &str, actor: &str) -> Result<(), DeliveryError> {
         let said = Said::by(actor)?;
-        self.ask(name, |reply| Asked::Delete(said, reply)).await
+        self.ask(name, |reply| Asked::Delete(said, reply)).await?;
+        // The name is free when this is answered.
+        if let Some(known) = self.at_work.lock().await.engines.remove(name) {
+            let _ = known.task.await;
+        }
+        Ok(())
     }
 
     /// Where a consumer stands, and who works for it.

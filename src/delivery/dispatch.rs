@@ -274,9 +274,6 @@ impl Dispatch {
             self.remove(&order);
         }
         self.in_flight.clear();
-        for worker in self.workers.values_mut() {
-            worker.take_all();
-        }
         for lane in self.lanes.values_mut() {
             // What stands behind it is found in the log.
             lane.more = true;

@@ -27,7 +27,7 @@ use crate::time::now_ns;
 /// Inputs that are looked at together.
 const INPUTS_TOGETHER: usize = 256;
 /// How often, at most, a position is stored.
-const STORE_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often members are told where the consumer stands.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
 /// Events of an order that are looked up in the log together.
@@ -87,7 +87,7 @@ pub(super) struct Engine {
     pub(super) dirty: bool,
     /// A position on its way, and what is then stored.
     pub(super) storing: Option<(Pending, u64)>,
-    next_store: Instant,
+    pub(super) next_store: Instant,
     next_progress: Instant,
     /// Where members are told that the consumer stands.
     told: watch::Sender<ConsumeProgress>,
@@ -405,6 +405,7 @@ impl Engine {
 
     /// Stores where the consumer stands, and waits for it.
     pub(super) async fn store_now(&mut self) {
+        self.write_parking().await;
         // Nothing may be sought: it would stand where it was acknowledged.
         if let Err(error) = self.seek().await {
             self.pause(&error);

@@ -89,6 +89,7 @@ pub(super) struct Seat {
 pub struct Member {
     notes: mpsc::UnboundedReceiver<Note>,
     progress: watch::Receiver<ConsumeProgress>,
+    has_joined: bool,
     /// Deliveries that were not read yet.
     handed: VecDeque<Handed>,
     live: Live,
@@ -119,7 +120,8 @@ impl Member {
         inputs.send(join).map_err(|_| DeliveryError::Closed)?;
         let (id, progress) = joined.await.map_err(|_| DeliveryError::Closed)?;
         let voice = Voice { id, inputs, room: Arc::new(Semaphore::new(SAID_AHEAD)) };
-        Ok(Self { notes, progress, handed: VecDeque::new(), live, ledger, voice })
+        let (has_joined, handed) = (false, VecDeque::new());
+        Ok(Self { notes, progress, has_joined, handed, live, ledger, voice })
     }
 
     /// How this member answers.
@@ -136,6 +138,9 @@ impl Member {
     /// Where the log cannot be read; nothing follows then.
     pub async fn next(&mut self) -> Result<Option<Told>, DeliveryError> {
         loop {
+            if self.has_joined && self.progress.has_changed().unwrap_or(false) {
+                return Ok(Some(Told::Progress(*self.progress.borrow_and_update())));
+            }
             if !self.handed.is_empty() {
                 let delivered = self.read()?;
                 if !delivered.is_empty() {
@@ -146,13 +151,14 @@ impl Member {
             let note = tokio::select! {
                 biased;
                 note = self.notes.recv() => note,
-                Ok(()) = self.progress.changed() => {
+                Ok(()) = self.progress.changed(), if self.has_joined => {
                     return Ok(Some(Told::Progress(*self.progress.borrow_and_update())));
                 }
             };
             match note {
                 None => return Ok(None),
                 Some(Note::Joined(settings, progress)) => {
+                    self.has_joined = true;
                     return Ok(Some(Told::Joined { settings, progress }));
                 }
                 Some(Note::Handed(handed)) => self.handed.extend(handed),
@@ -166,7 +172,7 @@ impl Member {
     fn read(&mut self) -> Result<Vec<Delivered>, DeliveryError> {
         let most = READ_TOGETHER.min(self.handed.len());
         let mut handed: Vec<Handed> = self.handed.drain(..most).collect();
-        handed.retain(|one| self.live.has(one.serial));
+        handed.retain(|one| self.live.tell(one.serial));
         handed.sort_unstable_by_key(|one| one.place.offset());
         let places: Vec<_> = handed.iter().map(|one| one.place.point).collect();
         let recorded = self.ledger.at_places(&places)?;

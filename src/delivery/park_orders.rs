@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::blocking;
-use super::engine::Engine;
+use super::engine::{Engine, STORE_INTERVAL};
 use super::error::DeliveryError;
 use super::parking::Stuck;
 use super::state::PARKED;
@@ -34,7 +34,6 @@ impl Engine {
                 tracing::warn!(%consumer, %order, %reason, "an order is parked");
                 self.dispatch.parked(&order);
                 self.parked.insert(order, (parked, since_ns));
-                self.dirty = true;
             }
         }
     }
@@ -72,16 +71,26 @@ impl Engine {
         types.await.unwrap_or_else(|_| vec![String::new(); count])
     }
 
-    /// Writes entries about orders behind where the consumer stands: else, after a crash, the
-    /// orders would stand where they were stored last.
+    /// Writes entries behind where the consumer stands, where the log does not have that yet: else,
+    /// after a crash, the orders would stand where they were stored last.
     pub(super) async fn decide(&mut self, entries: Vec<Event>) -> Result<(), DeliveryError> {
-        let position = self.position();
-        let position = self.journal.position(&position);
-        let position = self.journal.send(vec![position])?;
-        let entries = self.journal.send(entries)?;
-        position.await?;
-        entries.await?;
-        Ok(())
+        let mut before = None;
+        if self.dirty || self.storing.is_some() {
+            let (position, to) = (self.position(), self.acknowledged_to());
+            let position = self.journal.position(&position);
+            before = Some((self.journal.send(vec![position])?, to));
+        }
+        let entries = self.journal.send(entries);
+        let stored = match before {
+            Some((position, to)) => position.await.map(|_| {
+                (self.storing, self.last_stored, self.dirty) = (None, to, false);
+                self.next_store = Instant::now() + STORE_INTERVAL;
+            }),
+            None => Ok(()),
+        };
+        // Both are on their way: one that failed does not take the other back.
+        entries?.await?;
+        Ok(stored?)
     }
 
     /// Orders about which the log is told at once.

@@ -52,10 +52,9 @@ impl Scan {
     /// Takes the next wanted event, as far as they are known.
     pub(super) fn take(&mut self) -> Option<(OrderName, EntryPlace)> {
         let next = self.upcoming.pop_front();
-        match &next {
-            Some((_, place)) => (self.scanned_to, self.moved) = (place.offset() + 1, true),
-            None => self.scanned_to = self.known_to,
-        }
+        let to = next.as_ref().map_or(self.known_to, |(_, place)| place.offset() + 1);
+        self.moved |= self.scanned_to != to;
+        self.scanned_to = to;
         next
     }
 

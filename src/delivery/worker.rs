@@ -1,8 +1,8 @@
 //! Somebody who works for a consumer: credit, and what is delivered and not answered.
 //! Does not know orders.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Deliveries that one member may have granted and not got.
 pub(super) const CREDIT_MAX: u32 = 10_000;
@@ -24,14 +24,28 @@ pub(super) struct Worker {
     live: Live,
 }
 
-/// The deliveries of a member that it may still work on. What has gone another way while it was
-/// waiting to be sent is not sent.
+/// The deliveries of a member that it may still work on, each with whether it was told. What has
+/// gone another way while it was waiting to be told is not told.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Live(Arc<Mutex<HashSet<Serial>>>);
+pub(super) struct Live(Arc<Mutex<HashMap<Serial, bool>>>);
+
+/// A delivery that was taken back, or its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Taken {
+    pub(super) offset: u64,
+    /// Whether the member was told of it: else it was no try, and used no credit.
+    pub(super) was_told: bool,
+}
 
 impl Live {
-    pub(super) fn has(&self, serial: Serial) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&serial)
+    /// Whether a delivery is still the member's, which is told of it now.
+    pub(super) fn tell(&self, serial: Serial) -> bool {
+        let mut live = self.lock();
+        live.get_mut(&serial).map(|told| *told = true).is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Serial, bool>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -51,19 +65,22 @@ impl Worker {
     pub(super) fn given(&mut self, offset: u64, serial: Serial) {
         self.credit = self.credit.saturating_sub(1);
         self.in_flight.insert(offset, serial);
-        self.live.0.lock().unwrap_or_else(PoisonError::into_inner).insert(serial);
+        self.live.lock().insert(serial, false);
     }
 
-    /// Takes a delivery back, or its answer; whether it had it.
-    pub(super) fn taken(&mut self, offset: u64) -> bool {
-        let serial = self.in_flight.remove(&offset);
-        let mut live = self.live.0.lock().unwrap_or_else(PoisonError::into_inner);
-        serial.is_some_and(|serial| live.remove(&serial))
+    /// Takes a delivery back, or its answer; `None` where it has none of that offset.
+    pub(super) fn take(&mut self, offset: u64) -> Option<Taken> {
+        let serial = self.in_flight.remove(&offset)?;
+        let was_told = self.live.lock().remove(&serial).unwrap_or(true);
+        if !was_told {
+            self.credit = self.credit.saturating_add(1);
+        }
+        Some(Taken { offset, was_told })
     }
 
     /// Takes everything back.
-    pub(super) fn take_all(&mut self) -> Vec<u64> {
-        self.live.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        std::mem::take(&mut self.in_flight).into_keys().collect()
+    pub(super) fn take_all(&mut self) -> Vec<Taken> {
+        let offsets: Vec<u64> = self.in_flight.keys().copied().collect();
+        offsets.into_iter().filter_map(|offset| self.take(offset)).collect()
     }
 }

@@ -29,9 +29,11 @@ impl Python {
     /// `None`, with a word about it, where there is no Python with grpcio and grpcio-tools. Which
     /// one is tried, `ORDER_LEDGER_TEST_PYTHON` says.
     fn with_stubs() -> Option<Self> {
-        let program = std::env::var("ORDER_LEDGER_TEST_PYTHON").unwrap_or("python3".to_owned());
+        let named = std::env::var("ORDER_LEDGER_TEST_PYTHON").ok();
+        let program = named.clone().unwrap_or("python3".to_owned());
         let import = Command::new(&program).args(["-c", "import grpc, grpc_tools"]).output();
         if !import.is_ok_and(|import| import.status.success()) {
+            assert!(named.is_none(), "{program} has no grpcio and grpcio-tools");
             eprintln!("skipped: there is no {program} with grpcio and grpcio-tools");
             return None;
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_ledger::proto::{
-    ConsumerPosition, ConsumerSettings, EventFilter, ListParkedRequest, OrderEvent, ParkedFilter,
-    ReplayParkedRequest, SkipParkedRequest,
+    ConsumeClosedReason, ConsumerPosition, ConsumerSettings, EventFilter, ListParkedRequest,
+    OrderEvent, ParkedFilter, ReplayParkedRequest, SkipParkedRequest,
 };
 use order_ledger::{
     Batch, Consumers, Delivered, Event, Ledger, Member, Options, Outcome, Start, Told,
@@ -265,17 +265,21 @@ impl World {
         self.law.skipped.insert(*offset);
     }
 
-    /// Nobody works when the consumer is moved: what is on its way to them would be judged by the
-    /// new rules.
+    /// Members end when the consumer is moved, in the midst of their work; what they say after that
+    /// is not heard.
     async fn reset(&mut self) {
-        let ids: Vec<usize> = self.members.keys().copied().collect();
-        for id in ids {
-            self.leave(id).await;
-        }
-        let parked: BTreeMap<String, u64> = self.parked().await.into_iter().collect();
         let to = self.random.next() % (self.ledger().head() + 1);
         let reset = self.consumers().reset(CONSUMER, Start::Offset(to), ("operator", "test"));
         reset.await.unwrap();
+        for (_, mut member) in std::mem::take(&mut self.members) {
+            let mut told = member.next().await.unwrap();
+            while told.as_ref().is_some_and(|told| !matches!(told, Told::Closed(_))) {
+                told = member.next().await.unwrap();
+            }
+            assert_eq!(told, Some(Told::Closed(ConsumeClosedReason::Reset)));
+        }
+        self.law.held.clear();
+        let parked: BTreeMap<String, u64> = self.parked().await.into_iter().collect();
         for (&offset, order) in &self.law.order_of {
             if offset >= to {
                 self.law.acked.remove(&offset);

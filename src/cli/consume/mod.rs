@@ -4,6 +4,7 @@
 mod account;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
@@ -97,6 +98,7 @@ impl Consume {
             writer: Writer::start(),
             account,
             pending: Vec::new(),
+            lost: BTreeSet::new(),
             caught_up: false,
             ending: false,
             failure: None,
@@ -123,6 +125,8 @@ struct Member<'c> {
     account: Account,
     /// Deliveries that the writer does not have yet.
     pending: Vec<wire::Delivery>,
+    /// Offsets of which it was told that they are not its any more.
+    lost: BTreeSet<u64>,
     /// Whether nothing was left to do when the server last said where the consumer stands.
     caught_up: bool,
     /// Whether nothing more is to be written.
@@ -224,10 +228,14 @@ impl Member<'_> {
                 let timeout = settings.ack_timeout.unwrap_or_default();
                 let timeout = Duration::try_from(timeout).unwrap_or_default();
                 self.alive = interval((timeout / 3).max(IN_PROGRESS_MIN));
+                self.alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
                 self.progress(joined.progress.unwrap_or_default());
             }
             Message::Deliveries(deliveries) => {
                 self.caught_up = false;
+                for delivery in &deliveries.deliveries {
+                    self.lost.remove(&offset_of(delivery));
+                }
                 self.account.came(deliveries.deliveries.len());
                 if !self.ending {
                     self.pending.extend(deliveries.deliveries);
@@ -237,13 +245,24 @@ impl Member<'_> {
             Message::Refused(refused) => {
                 let reason = &refused.reason;
                 eprintln!("refused: {} ({})", clean(&refused.message), clean(reason));
-                if refused.offset.is_some() {
-                    let credit = self.account.refused();
-                    self.say(proto::ConsumeRequest { credit, ..Default::default() });
+                if let Some(offset) = refused.offset {
+                    self.lost(offset);
                 }
             }
             // Who reads the messages has seen to it.
             Message::Closed(_) => {}
+        }
+    }
+
+    /// A delivery is not this member's any more: what is not written yet is not written, and what
+    /// was acknowledged does not count.
+    fn lost(&mut self, offset: u64) {
+        let waiting = self.pending.len();
+        self.pending.retain(|delivery| offset_of(delivery) != offset);
+        let is_written = waiting == self.pending.len() && !self.account.writing().contains(&offset);
+        if is_written && self.lost.insert(offset) {
+            let credit = self.account.refused();
+            self.say(proto::ConsumeRequest { credit, ..Default::default() });
         }
     }
 
@@ -284,9 +303,16 @@ impl Member<'_> {
                 Some(Failure::new(Exit::NotFound, format!("consumer {name} was deleted")))
             }
             // Who leaves anyway need not know.
-            proto::ConsumeClosedReason::ShuttingDown if self.outgoing.is_none() => None,
+            proto::ConsumeClosedReason::ShuttingDown | proto::ConsumeClosedReason::Reset
+                if self.outgoing.is_none() =>
+            {
+                None
+            }
             proto::ConsumeClosedReason::ShuttingDown => {
                 Some(Failure::failed("the server shuts down; run it again when it is back"))
+            }
+            proto::ConsumeClosedReason::Reset => {
+                Some(Failure::failed(format!("consumer {name} was moved; run it again")))
             }
         };
         self.failure.take().or(failure).map_or(Ok(()), Err)
