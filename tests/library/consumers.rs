@@ -413,6 +413,39 @@ fn run(seed: u64, hurried: bool) {
     assert!(ended.is_ok(), "seed {seed} did not end");
 }
 
+/// Its credit is not used up by what it was not told of.
+#[test]
+fn a_member_that_slept_beyond_its_time_is_delivered_all_the_same() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let test = async {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = open(folder.path());
+        let events = (0..10).map(|id| super::support::event(&format!("erp/{id}"), "1"));
+        ledger.append(Batch::of(events)).unwrap();
+        let consumers = Consumers::open(Arc::clone(&ledger)).await.unwrap();
+        consumers.create(settings(true), Start::Offset(0), "test").await.unwrap();
+        let mut member = consumers.join(CONSUMER, "sleeper").await.unwrap();
+        member.voice().grant(3).await;
+        // Much longer than the time for an answer.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let mut done = BTreeSet::new();
+        while done.len() < 10 {
+            if let Some(Told::Deliveries(delivered)) = member.next().await.unwrap() {
+                for one in delivered {
+                    assert_eq!(one.attempt, 1, "it was told of nothing before");
+                    done.insert(one.recorded.offset);
+                    member.voice().ack(one.recorded.offset).await;
+                    member.voice().grant(1).await;
+                }
+            }
+        }
+        consumers.close().await;
+    };
+    let ended = runtime.block_on(async { tokio::time::timeout(TEST_TIME_MAX, test).await });
+    assert!(ended.is_ok(), "the member was delivered nothing more");
+}
+
 /// Seen red with orders that are parked without the position beside it: after a crash they stood
 /// where they were stored last, and were delivered although parked.
 #[test]

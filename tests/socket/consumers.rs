@@ -14,7 +14,7 @@ use order_ledger::proto::{
     ParkDelivery, ParkedFilter, ReplayParkedRequest, ReplayRequest, ResetConsumerRequest,
     SkipParkedRequest, UpdateConsumerRequest,
 };
-use prost_types::Duration as Time;
+use prost_types::{Duration as Time, Timestamp};
 use tokio::sync::mpsc;
 use tonic::codegen::tokio_stream::wrappers::UnboundedReceiverStream;
 use tonic::transport::Channel;
@@ -340,6 +340,55 @@ fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped
         ];
         assert_eq!(said.collect::<Vec<_>>(), expected);
         drop((ledger, client, worker));
+    });
+}
+
+#[test]
+fn parked_orders_are_meant_by_time_and_order_and_all_that_waits_is_skipped_at_once() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let (mut ledger, mut client) = clients(&server).await;
+        let mut worker = parked(&mut ledger, &mut client).await;
+        let hour = |hours: i64| {
+            let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+            Timestamp { seconds: i64::try_from(now).unwrap() + hours * 3_600, nanos: 0 }
+        };
+        let filters = [
+            (ParkedFilter { parked_since: Some(hour(-1)), ..Default::default() }, 1),
+            (ParkedFilter { parked_since: Some(hour(1)), ..Default::default() }, 0),
+            (ParkedFilter { parked_before: Some(hour(1)), ..Default::default() }, 1),
+            (ParkedFilter { parked_before: Some(hour(-1)), ..Default::default() }, 0),
+            (ParkedFilter { correlation_ids: vec!["erp/1".into()], ..Default::default() }, 1),
+            (ParkedFilter { correlation_ids: vec!["erp/2".into()], ..Default::default() }, 0),
+            (ParkedFilter { types: vec!["pick.*".into()], ..Default::default() }, 1),
+        ];
+        for (filter, count) in filters {
+            let request = ListParkedRequest { filter: Some(filter), ..Default::default() };
+            let listed = client.list_parked(request).await.unwrap().into_inner();
+            assert_eq!(listed.total, count, "{listed:?}");
+        }
+        let mut skip = SkipParkedRequest {
+            consumer: "erp".into(),
+            filter: Some(ParkedFilter { types: vec!["*".into()], ..Default::default() }),
+            all_waiting: true,
+            dry_run: true,
+            actor: "ann".into(),
+            reason: "booked by hand".into(),
+        };
+        let wrong = explained(&client.skip_parked(skip.clone()).await.unwrap_err());
+        assert_eq!(wrong.fields(), ["filter.types[0]"], "not everything by mistake");
+        let correlation_ids = vec!["erp/1".into()];
+        skip.filter = Some(ParkedFilter { correlation_ids, ..Default::default() });
+        for dry_run in [true, false] {
+            let skip = SkipParkedRequest { dry_run, ..skip.clone() };
+            let skipped = client.skip_parked(skip).await.unwrap().into_inner();
+            assert_eq!((skipped.order_count, skipped.event_count), (1, 3));
+        }
+        let new = append(&mut ledger, [event("erp/1", 9)]).await.head - 1;
+        assert_eq!(worker.finish(1).await, [new], "what comes later is delivered");
+        drop((ledger, client, worker));
+        server.stop().await;
     });
 }
 
