@@ -39,7 +39,7 @@ const SHARED_FILES: [&str; 4] = [
 ];
 
 /// Other messages that are the library's own types on the server too.
-const SHARED_MESSAGES: [&str; 25] = [
+const SHARED_MESSAGES: [&str; 29] = [
     "AtHead",
     "Basis",
     "ConsumeClosedReason",
@@ -49,10 +49,14 @@ const SHARED_MESSAGES: [&str; 25] = [
     "Consumer",
     "ConsumerMember",
     "ConsumerState",
+    "DeadLetterState",
     "FindOrdersRequest",
     "FindOrdersResponse",
     "FoundOrder",
     "JoinConsumer",
+    "KeptDeadLetter",
+    "ListDeadLettersRequest",
+    "ListDeadLettersResponse",
     "ListOrdersRequest",
     "ListOrdersResponse",
     "ListParkedRequest",
@@ -68,8 +72,14 @@ const SHARED_MESSAGES: [&str; 25] = [
 ];
 
 /// Message fields that the server handles as bytes: `(message, field)`.
-const STORED_BYTES: [(&str, &str); 3] =
-    [("AppendRequest", "events"), ("RecordedEvent", "event"), ("ReplayResponse", "events")];
+const STORED_BYTES: [(&str, &str); 4] = [
+    ("AppendRequest", "events"),
+    ("RecordedEvent", "event"),
+    ("RedriveDeadLetterRequest", "corrected"),
+    ("ReplayResponse", "events"),
+];
+/// Those of which it matters whether they are there: an empty event is not an absent one.
+const OPTIONAL_BYTES: [&str; 1] = ["corrected"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -133,6 +143,9 @@ fn with_stored_bytes(mut descriptors: FileDescriptorSet) -> Result<FileDescripto
             .ok_or_else(|| format!("no field {field_name} in message {message_name}"))?;
         field.set_type(Type::Bytes);
         field.type_name = None;
+        if OPTIONAL_BYTES.contains(&field_name) {
+            field.proto3_optional = Some(true);
+        }
     }
     Ok(descriptors)
 }

@@ -47,7 +47,10 @@ mod rpc;
 mod time;
 mod view;
 
-pub use delivery::{Consumers, Delivered, DeliveryError, Member, Start, Told, Voice};
+pub use delivery::{
+    Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,
+    DeliveryError, Keeping, Member, RawBatch, Redriven, Refused, Start, Told, Voice,
+};
 pub use event::{
     EVENT_TYPES, Event, EventType, Group, RecordedEvent, Violation, event_to_json, event_type,
     order_to_json,

@@ -22,6 +22,10 @@ pub struct Limits {
     pub event_lines_max: usize,
     /// Bytes of an id in UTF-8: source, type, and every field whose name ends in `_id`.
     pub id_bytes_max: usize,
+    /// Open dead letters of one source; beyond, what is refused is not kept.
+    pub dead_letters_max: usize,
+    /// Bytes of the open dead letters of one source, as received.
+    pub dead_letter_bytes_max: usize,
     /// Batches that wait for the writer; more are refused with `OVERLOADED`.
     pub queue_batches_max: usize,
     /// Bytes of events that wait for the writer; more are refused with `OVERLOADED`.
@@ -44,6 +48,8 @@ impl Default for Limits {
             event_bytes_max: 64 * 1024,
             event_lines_max: 1_000,
             id_bytes_max: 128,
+            dead_letters_max: 10_000,
+            dead_letter_bytes_max: 64 * 1024 * 1024,
             queue_batches_max: 8_192,
             queue_bytes_max: 64 * 1024 * 1024,
             tail_entries_max: 262_144,

@@ -3,6 +3,7 @@
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use clap::Args;
 use prost::Message as _;
 
@@ -33,9 +34,10 @@ impl DemoCommand {
         let events = Demo { orders: self.orders, seed: self.seed }.events();
         let Some(path) = &self.ndjson else {
             let lines = (1..).zip(events).map(|(number, event)| {
-                Ok(Line { number, event: Ok(event.encode_to_vec().into()) })
+                let (text, event) = (Bytes::new(), Ok(event.encode_to_vec().into()));
+                Ok(Line { number, text, event })
             });
-            let importer = Importer::new(self.target.connect().await?, OnError::Stop);
+            let importer = Importer::new(self.target.connect_all().await?, OnError::Stop);
             let done = importer.run(lines, None).await?;
             writeln!(io::stdout(), "{done}")?;
             return Ok(());

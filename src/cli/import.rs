@@ -17,8 +17,10 @@ use super::failure::{Failure, detail_lines};
 use super::lines::{Line, Lines, total_bytes};
 use super::output::grouped;
 use super::target::Target;
+use crate::event::Violation;
 use crate::ledger::FailureClass;
-use crate::rpc::{LedgerClient, Status, class_of, wire};
+use crate::proto::{DeadLetterFormat, RefusalReason};
+use crate::rpc::{Clients, Status, class_of, wire};
 
 /// Events of a batch.
 const BATCH_EVENTS: usize = 500;
@@ -28,6 +30,8 @@ const BATCH_BYTES: usize = 512 * 1024;
 const BATCHES_AHEAD: usize = 4;
 /// Violations that are shown; the rest is counted.
 const SHOWN_ERRORS_MAX: u64 = 20;
+/// Bytes of a file's name where a dead letter comes from.
+const ORIGIN_NAME_BYTES_MAX: usize = 900;
 
 #[derive(Debug, Args)]
 pub(super) struct Import {
@@ -48,6 +52,8 @@ pub(super) enum OnError {
     Stop,
     /// Report it and go on
     Skip,
+    /// Keep it as a dead letter and go on
+    DeadLetter,
 }
 
 /// What an import did.
@@ -56,6 +62,7 @@ pub(super) struct Done {
     appended: u64,
     duplicates: u64,
     refused: u64,
+    kept: u64,
     head: u64,
 }
 
@@ -63,12 +70,15 @@ impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} events appended, {} were there already, {} refused; head {}",
+            "{} events appended, {} were there already, {} refused",
             grouped(self.appended),
             grouped(self.duplicates),
             grouped(self.refused),
-            grouped(self.head)
-        )
+        )?;
+        if self.kept > 0 {
+            write!(f, ", {} kept as dead letters", grouped(self.kept))?;
+        }
+        write!(f, "; head {}", grouped(self.head))
     }
 }
 
@@ -76,7 +86,7 @@ impl Import {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let read = Arc::new(AtomicU64::new(0));
         let progress = Progress::new(total_bytes(&self.files), Arc::clone(&read));
-        let mut importer = Importer::new(self.target.connect().await?, self.on_error);
+        let mut importer = Importer::new(self.target.connect_all().await?, self.on_error);
         let mut done = Done::default();
         for file in &self.files {
             let lines = Lines::open(file, Arc::clone(&read))?;
@@ -121,18 +131,26 @@ impl Progress {
 /// Sends lines in batches.
 #[derive(Clone)]
 pub(super) struct Importer {
-    client: LedgerClient,
+    clients: Clients,
     on_error: OnError,
     name: String,
     done: Done,
 }
 
-/// A batch and the lines that its events come from.
-type Batch = (Vec<u64>, Vec<Bytes>);
+/// A batch: the lines that its events come from, and the events.
+type Batch = (Vec<Origin>, Vec<Bytes>);
+
+/// Where an event comes from.
+#[derive(Clone, Debug)]
+struct Origin {
+    line: u64,
+    /// The line itself, where it may have to be kept.
+    text: Bytes,
+}
 
 impl Importer {
-    pub(super) fn new(client: LedgerClient, on_error: OnError) -> Self {
-        Self { client, on_error, name: String::new(), done: Done::default() }
+    pub(super) fn new(clients: Clients, on_error: OnError) -> Self {
+        Self { clients, on_error, name: String::new(), done: Done::default() }
     }
 
     fn of(mut self, name: String) -> Self {
@@ -161,11 +179,11 @@ impl Importer {
         while let Some(next) = incoming.recv().await {
             match next {
                 Ok(batch) => self.append(batch).await?,
-                Err(input) if on_error == OnError::Skip => self.report_input(&input),
-                Err(input) => {
+                Err(input) if on_error == OnError::Stop => {
                     bad = Some(input);
                     break;
                 }
+                Err(input) => self.pass_over(&input).await?,
             }
             if let Some(progress) = progress {
                 progress.show(&self.done);
@@ -180,8 +198,8 @@ impl Importer {
     }
 
     async fn append(&mut self, batch: Batch) -> Result<(), Failure> {
-        let request = wire::AppendRequest { events: batch.1.clone(), expectations: Vec::new() };
-        match self.client.append(request).await {
+        let request = wire::AppendRequest { events: batch.1.clone(), ..Default::default() };
+        match self.clients.ledger.append(request).await {
             Ok(appended) => self.count(&appended.into_inner()),
             Err(status) if class_of(&status) == FailureClass::Refused => {
                 self.append_one_by_one(batch).await?;
@@ -195,9 +213,9 @@ impl Importer {
         for outcome in &appended.outcomes {
             match outcome.outcome() {
                 wire::AppendOutcome::Duplicate => self.done.duplicates += 1,
-                wire::AppendOutcome::Appended | wire::AppendOutcome::Unspecified => {
-                    self.done.appended += 1;
-                }
+                wire::AppendOutcome::Appended
+                | wire::AppendOutcome::DeadLettered
+                | wire::AppendOutcome::Unspecified => self.done.appended += 1,
             }
         }
         self.done.head = appended.head;
@@ -205,16 +223,16 @@ impl Importer {
 
     /// Finds the lines for which a batch was refused.
     async fn append_one_by_one(&mut self, batch: Batch) -> Result<(), Failure> {
-        for (line, event) in batch.0.into_iter().zip(batch.1) {
-            let request = wire::AppendRequest { events: vec![event], expectations: Vec::new() };
-            match self.client.append(request).await {
+        for (origin, event) in batch.0.into_iter().zip(batch.1) {
+            let request = wire::AppendRequest { events: vec![event], ..Default::default() };
+            match self.clients.ledger.append(request).await {
                 Ok(appended) => self.count(&appended.into_inner()),
                 Err(status) if class_of(&status) == FailureClass::Refused => {
-                    let input = BadInput::refused(line, &status);
+                    let input = BadInput::refused(origin, &status);
                     if self.on_error == OnError::Stop {
                         return Err(self.stopped(&input));
                     }
-                    self.report_input(&input);
+                    self.pass_over(&input).await?;
                 }
                 Err(status) => return Err(run_again(status.message())),
             }
@@ -222,22 +240,55 @@ impl Importer {
         Ok(())
     }
 
-    fn report_input(&mut self, input: &BadInput) {
-        self.done.refused += 1;
-        if self.done.refused <= SHOWN_ERRORS_MAX {
-            eprintln!("{}", self.place(input));
+    /// Goes on behind a bad line: keeps it where that is asked and there is one, and reports it.
+    async fn pass_over(&mut self, input: &BadInput) -> Result<(), Failure> {
+        let mut note = String::new();
+        if self.on_error == OnError::DeadLetter && !input.origin.text.is_empty() {
+            note = format!("; kept as dead letter {}", self.keep(input).await?);
+            self.done.kept += 1;
+        } else {
+            self.done.refused += 1;
+        }
+        if self.done.refused + self.done.kept <= SHOWN_ERRORS_MAX {
+            eprintln!("{}{note}", self.place(input));
             input.violations.iter().for_each(|violation| eprintln!("  {violation}"));
+        }
+        Ok(())
+    }
+
+    /// Keeps a line as a dead letter; its offset.
+    async fn keep(&mut self, input: &BadInput) -> Result<u64, Failure> {
+        let reason = |one: &Violation| RefusalReason {
+            field: one.field.clone(),
+            description: one.description.clone(),
+        };
+        let request = wire::KeepDeadLetterRequest {
+            raw: input.origin.text.clone(),
+            format: DeadLetterFormat::Ndjson.into(),
+            origin: origin_text(&self.name, input.origin.line),
+            reasons: input.violations.iter().map(reason).collect(),
+        };
+        match self.clients.delivery.keep_dead_letter(request).await {
+            Ok(kept) => {
+                let offset = kept.into_inner().offset;
+                self.done.head = self.done.head.max(offset + 1);
+                Ok(offset)
+            }
+            Err(status) if class_of(&status) == FailureClass::Refused => {
+                Err(self.stopped(input).and(format!("and cannot be kept: {}", status.message())))
+            }
+            Err(status) => Err(run_again(status.message())),
         }
     }
 
     fn stopped(&self, input: &BadInput) -> Failure {
         Failure::failed(format!("{}; before it: {}", self.place(input), self.done))
-            .with_details(input.violations.clone())
+            .with_details(input.violations.iter().map(ToString::to_string).collect())
     }
 
     fn place(&self, input: &BadInput) -> String {
         let of = if self.name.is_empty() { String::new() } else { format!("{}, ", self.name) };
-        format!("{of}line {}: {}", input.line, input.what)
+        format!("{of}line {}: {}", input.origin.line, input.what)
     }
 }
 
@@ -249,15 +300,27 @@ fn run_again(what: &str) -> Failure {
 /// A line that cannot be imported.
 #[derive(Debug)]
 struct BadInput {
-    line: u64,
+    origin: Origin,
     what: String,
-    violations: Vec<String>,
+    violations: Vec<Violation>,
 }
 
 impl BadInput {
-    fn refused(line: u64, status: &Status) -> Self {
-        Self { line, what: status.message().to_owned(), violations: detail_lines(status) }
+    fn refused(origin: Origin, status: &Status) -> Self {
+        let mut details = detail_lines(status);
+        if details.is_empty() {
+            details.push(status.message().to_owned());
+        }
+        let violations = details.into_iter().map(|what| Violation::new("", what)).collect();
+        Self { origin, what: status.message().to_owned(), violations }
     }
+}
+
+/// A file and a line, as `night.ndjson:7`; of a long path the end.
+fn origin_text(name: &str, line: u64) -> String {
+    let begin = name.len().saturating_sub(ORIGIN_NAME_BYTES_MAX);
+    let begin = (begin..=name.len()).find(|&at| name.is_char_boundary(at)).unwrap_or(0);
+    format!("{}:{line}", name.get(begin..).unwrap_or_default())
 }
 
 /// Reads lines into batches.
@@ -273,18 +336,20 @@ fn read(
         // What cannot be read cannot be skipped: there is no next line to find.
         let last = on_error == OnError::Stop || line.is_err();
         let bad = match line {
-            Ok(Line { number, event: Ok(event) }) => {
-                last_line = number;
+            Ok(Line { number: line, text, event: Ok(event) }) => {
+                last_line = line;
                 bytes += event.len();
-                batch.0.push(number);
+                let text = if on_error == OnError::DeadLetter { text } else { Bytes::new() };
+                batch.0.push(Origin { line, text });
                 batch.1.push(event);
                 None
             }
-            Ok(Line { number: line, event: Err(violations) }) => {
-                Some(BadInput { line, what: "not a valid event".to_owned(), violations })
+            Ok(Line { number: line, text, event: Err(violations) }) => {
+                let origin = Origin { line, text };
+                Some(BadInput { origin, what: "not a valid event".to_owned(), violations })
             }
             Err(error) => Some(BadInput {
-                line: last_line + 1,
+                origin: Origin { line: last_line + 1, text: Bytes::new() },
                 what: format!("cannot be read: {error}"),
                 violations: Vec::new(),
             }),

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use super::failure::Failure;
-use crate::event::Event;
+use crate::event::{Event, Violation};
 use crate::limits::Limits;
 use crate::num::u64_from;
 
@@ -21,7 +21,9 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 pub(super) struct Line {
     /// From 1.
     pub(super) number: u64,
-    pub(super) event: Result<Bytes, Vec<String>>,
+    /// The line as it stands there, without its end.
+    pub(super) text: Bytes,
+    pub(super) event: Result<Bytes, Vec<Violation>>,
 }
 
 /// The lines of one input.
@@ -73,11 +75,8 @@ impl Lines {
         Ok(Self { reader, number: 0, limits: Limits::default() })
     }
 
-    fn parse(&self, line: &str) -> Result<Bytes, Vec<String>> {
-        let event = Event::from_json(line, &self.limits);
-        let event = event
-            .map_err(|violations| violations.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        Ok(event.body().clone())
+    fn parse(&self, line: &str) -> Result<Bytes, Vec<Violation>> {
+        Ok(Event::from_json(line, &self.limits)?.body().clone())
     }
 }
 
@@ -96,9 +95,12 @@ impl Iterator for Lines {
             let event = match std::str::from_utf8(&bytes) {
                 Ok(line) if line.trim().is_empty() => continue,
                 Ok(line) => self.parse(line.trim_end()),
-                Err(error) => Err(vec![format!("not UTF-8: {error}")]),
+                Err(error) => Err(vec![Violation::new("", format!("not UTF-8: {error}"))]),
             };
-            return Some(Ok(Line { number: self.number, event }));
+            for end in [b'\n', b'\r'] {
+                bytes.pop_if(|last| *last == end);
+            }
+            return Some(Ok(Line { number: self.number, text: bytes.into(), event }));
         }
     }
 }

@@ -8,6 +8,7 @@ mod as_of;
 mod bar;
 mod consume;
 mod consumer;
+mod dead_letters;
 mod demo;
 mod diff;
 mod duration;
@@ -76,6 +77,8 @@ enum Command {
     Consume(consume::Consume),
     /// List orders that consumers could not be told of, deliver them again, or skip what fails
     Parked(parked::ParkedCommand),
+    /// Show what was refused and kept, append it after a fix, or close it
+    DeadLetters(dead_letters::DeadLettersCommand),
     /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
@@ -117,6 +120,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Find(find) => block_on(find.run()),
         Command::List(list) => block_on(list.run()),
         Command::Diff(diff) => block_on(diff.run()),
+        Command::DeadLetters(letters) => block_on(letters.run()),
         Command::Watch(watch) => block_on(watch.run()),
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),

@@ -43,6 +43,11 @@ impl Target {
         Ok(self.open(self.place()?).await?.ledger)
     }
 
+    /// All clients of a ledger, as [`Target::connect`].
+    pub(super) async fn connect_all(&self) -> Result<Clients, Failure> {
+        self.open(self.place()?).await
+    }
+
     /// As [`Target::connect`], for commands that only read: a folder without a ledger is an error.
     pub(super) async fn connect_existing(&self) -> Result<LedgerClient, Failure> {
         Ok(self.existing().await?.ledger)

@@ -144,8 +144,8 @@ impl Dispatch {
 
     /// Takes an event that the scan has come to; those of an order come with rising offsets, except
     /// after a reset.
-    pub(super) fn scanned(&mut self, order: OrderName, ahead: EntryPlace) {
-        match self.lanes.get_mut(&order) {
+    pub(super) fn scanned(&mut self, order: &OrderName, ahead: EntryPlace) {
+        match self.lanes.get_mut(order) {
             Some(lane) => lane.extend(ahead),
             None => self.enter(order, Lane::at(ahead, false, Stage::Ready)),
         }
@@ -153,10 +153,10 @@ impl Dispatch {
 
     /// Takes an order that was on its way before, at the event where it stands; more of it may be
     /// in the log. Of two places the later one counts.
-    pub(super) fn restore(&mut self, order: OrderName, place: EntryPlace, is_parked: bool) {
-        let known = self.lanes.get(&order).map(|lane| lane.first.offset());
+    pub(super) fn restore(&mut self, order: &OrderName, place: EntryPlace, is_parked: bool) {
+        let known = self.lanes.get(order).map(|lane| lane.first.offset());
         if known.is_none_or(|known| known < place.offset()) {
-            self.remove(&order);
+            self.remove(order);
             let stage = if is_parked { Stage::Parked } else { Stage::Queued };
             self.enter(order, Lane::at(place, true, stage));
         }
@@ -191,9 +191,9 @@ impl Dispatch {
     /// there is nobody else.
     fn free_member(&self, last: Option<MemberId>) -> Option<MemberId> {
         let free = || self.workers.iter().filter(|(_, worker)| worker.credit > 0);
-        let last = free().find(|(member, worker)| worker.unanswered == 0 && Some(**member) == last);
-        let least = || free().min_by_key(|(_, one)| (one.unanswered > 0, one.in_flight()));
-        last.or_else(least).map(|(member, _)| *member)
+        let same = free().find(|(member, worker)| worker.unanswered == 0 && Some(**member) == last);
+        let idlest = || free().min_by_key(|(_, one)| (one.unanswered > 0, one.in_flight()));
+        same.or_else(idlest).map(|(member, _)| *member)
     }
 
     fn hand(&mut self, order: OrderName, member: MemberId, now: Instant) -> Option<Handed> {
@@ -307,10 +307,10 @@ impl Dispatch {
         self.lanes.get(order).is_some_and(|lane| lane.stage == stage)
     }
 
-    fn enter(&mut self, order: OrderName, lane: Lane) {
+    fn enter(&mut self, order: &OrderName, lane: Lane) {
         let (stage, first) = (lane.stage, lane.first);
-        self.lanes.insert(Arc::clone(&order), lane);
-        self.arrive(&order, stage, first);
+        self.lanes.insert(Arc::clone(order), lane);
+        self.arrive(order, stage, first);
     }
 
     fn remove(&mut self, order: &OrderName) {
@@ -319,7 +319,7 @@ impl Dispatch {
         }
     }
 
-    /// The only place where the stage of an order changes, so that all that depends on it does, too.
+    /// The only place where an order's stage changes, so that all that depends on it does, too.
     pub(super) fn set_stage(&mut self, order: &OrderName, stage: Stage) {
         let Some(lane) = self.lanes.get_mut(order) else { return };
         let (before, first) = (std::mem::replace(&mut lane.stage, stage), lane.first);

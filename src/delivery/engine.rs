@@ -117,7 +117,7 @@ impl Engine {
             let order: OrderName = String::from_utf8_lossy(entry.correlation_id).into();
             let place = EntryPlace { point, recorded_at_ns: entry.recorded_at };
             let parked = parked.remove(&point.offset);
-            dispatch.restore(Arc::clone(&order), place, parked.is_some());
+            dispatch.restore(&order, place, parked.is_some());
             orders.extend(parked.map(|parked| (order, parked)));
         })?;
         let last = ledger.last_own_history(&positions_of(&settings.told.name))?;
@@ -239,7 +239,7 @@ impl Engine {
                 return false;
             }
             match self.scan.take() {
-                Some((order, place)) => self.dispatch.scanned(order, place),
+                Some((order, place)) => self.dispatch.scanned(&order, place),
                 None => return true,
             }
         }

@@ -8,7 +8,7 @@ use crate::ledger::{AppendError, FailureClass, QueryError};
 #[non_exhaustive]
 pub enum DeliveryError {
     /// What was asked breaks rules.
-    #[error("the request breaks {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("the request breaks {}", listed(.0))]
     Invalid(Vec<Violation>),
     /// There is no consumer of this name.
     #[error("there is no consumer {0:?}")]
@@ -57,4 +57,8 @@ impl DeliveryError {
     pub(crate) fn invalid(field: &str, what: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation::new(field, what)])
     }
+}
+
+fn listed(violations: &[Violation]) -> String {
+    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

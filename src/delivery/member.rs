@@ -129,7 +129,8 @@ impl Member {
     }
 
     /// Waits for what it is told next; `None` after [`Told::Closed`]. Deliveries are read from the
-    /// log now, 64 or 256 KiB of them at a time; those that have gone another way meanwhile are left out.
+    /// log now, 64 or 256 KiB of them at a time; those that have gone another way meanwhile are
+    /// left out.
     ///
     /// # Errors
     /// Where the log cannot be read; nothing follows then.

@@ -11,6 +11,7 @@
 mod answers;
 mod asked;
 mod consumers;
+mod dead_letters;
 mod dispatch;
 mod engine;
 mod error;
@@ -29,6 +30,10 @@ mod worker;
 
 pub(crate) use consumers::recorded_start;
 pub use consumers::{Consumers, Start};
+pub use dead_letters::{
+    DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Keeping, RawBatch, Redriven,
+    Refused,
+};
 pub use error::DeliveryError;
 pub use member::{Delivered, Member, Told, Voice};
 

@@ -72,8 +72,8 @@ impl Engine {
         types.await.unwrap_or_else(|_| vec![String::new(); count])
     }
 
-    /// Writes entries about orders behind where the consumer stands: else, after a crash, the orders
-    /// would stand where they were stored last.
+    /// Writes entries about orders behind where the consumer stands: else, after a crash, the
+    /// orders would stand where they were stored last.
     pub(super) async fn decide(&mut self, entries: Vec<Event>) -> Result<(), DeliveryError> {
         let position = self.position();
         let position = self.journal.position(&position);

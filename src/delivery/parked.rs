@@ -190,8 +190,8 @@ impl Consumers {
         Ok(SkipParkedResponse { order_count, event_count })
     }
 
-    /// The orders of a consumer that are meant, each with the offset that it stands at, and how many
-    /// events of them wait.
+    /// The orders of a consumer that are meant, each with the offset that it stands at, and how
+    /// many events of them wait.
     async fn meant(
         &self,
         consumer: &str,

@@ -1,5 +1,5 @@
-//! Orders that failed too often and wait for somebody who looks. Does not know the log, nor where it
-//! is written that they are parked.
+//! Orders that failed too often and wait for somebody who looks. Does not know the log, nor where
+//! it is written that they are parked.
 
 use std::sync::Arc;
 

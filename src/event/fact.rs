@@ -1,4 +1,4 @@
-//! An event as the fold reads it: borrowed from its bytes, each value looked up where it is needed.
+//! An event as the fold reads it: borrowed from its bytes, which are walked and checked once.
 //! Does not know what events do to an order.
 //!
 //! Decoding a whole `OrderEvent` allocates a string for every field; a fold that reads a million
@@ -11,7 +11,6 @@ use super::check::timestamp_parts;
 use super::cursor::{Value, fields, read_varint};
 use super::kind::Kind;
 use super::recorded::RecordedEvent;
-use crate::num::usize_from;
 use crate::time::ns_from_parts;
 
 /// A field of a message that stands in an event: the numbers of both fields.
@@ -127,7 +126,7 @@ const FACT_ID: u32 = 14;
 const SOURCE_SEQUENCE: u32 = 17;
 const PARTY_ID: u32 = 22;
 
-/// An event, borrowed. An absent text is empty, an absent number 0.
+/// An event, borrowed and read once. An absent text is empty, an absent number 0.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the proto")]
 pub(crate) struct Fact<'a> {
@@ -135,6 +134,8 @@ pub(crate) struct Fact<'a> {
     pub(crate) kind: Kind,
     /// The row of its type in the catalogue.
     pub(crate) row: Option<&'static EventType>,
+    /// The name of the type, known or not.
+    pub(crate) type_name: &'a str,
     pub(crate) source: &'a str,
     pub(crate) event_id: &'a str,
     /// By which the event is placed: when it occurred, or else when it was recorded.
@@ -144,24 +145,22 @@ pub(crate) struct Fact<'a> {
     pub(crate) sequence: &'a str,
     pub(crate) fact_id: &'a str,
     pub(crate) party_id: &'a str,
-    /// The messages in it, by field number.
-    parts: Vec<(u32, &'a [u8])>,
-    /// Which field numbers these are, so that what is absent costs nothing.
+    pub(crate) lines: Vec<FactLine<'a>>,
+    /// Those that stand in the event's list.
+    pub(crate) references: Vec<FactReference<'a>>,
+    /// What its other messages say, in the order in which it stands there.
+    details: Vec<(Path, Said<'a>)>,
+    /// Which messages these are, so that what is absent costs nothing.
     present: u64,
 }
 
-/// The texts of one message, read in one go.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Texts<'a>([&'a str; TEXTS]);
-
-/// The fields of the messages that are read like this have smaller numbers.
-const TEXTS: usize = 16;
-
-impl<'a> Texts<'a> {
-    /// As [`Fact::text`] says.
-    pub(crate) fn text(&self, (_, field): Path) -> &'a str {
-        self.0.get(usize_from(field)).copied().unwrap_or_default()
-    }
+/// A value as it stands in a message.
+#[derive(Clone, Copy, Debug)]
+enum Said<'a> {
+    Text(&'a str),
+    /// A message or a list.
+    Bytes(&'a [u8]),
+    Number(u64),
 }
 
 /// A line of an event.
@@ -189,30 +188,37 @@ pub(crate) struct FactReference<'a> {
 impl<'a> Fact<'a> {
     pub(crate) fn of(recorded: &'a RecordedEvent) -> Self {
         let event = &recorded.event;
-        let (kind, row) = Kind::of(event.event_type());
+        let [source, event_id, type_name] = event.source_id_and_type();
+        let (kind, row) = Kind::of(type_name);
         let mut fact = Self {
             recorded,
             kind,
             row,
-            source: event.source(),
-            event_id: event.event_id(),
+            type_name,
+            source,
+            event_id,
             at_ns: recorded.timeline_ns(),
             precision: 0,
             sequence: "",
             fact_id: "",
             party_id: "",
-            parts: Vec::with_capacity(8),
+            lines: Vec::new(),
+            references: Vec::new(),
+            details: Vec::with_capacity(DETAILS),
             present: 0,
         };
-        for field in fields(event.body()).flatten() {
+        for field in fields(event.body()).map_while(Result::ok) {
             match (field.number, field.value) {
                 (OCCURRED_AT_PRECISION, Value::Varint(number)) => fact.precision = number,
                 (FACT_ID, Value::Bytes(bytes)) => fact.fact_id = text(bytes),
                 (SOURCE_SEQUENCE, Value::Bytes(bytes)) => fact.sequence = text(bytes),
                 (PARTY_ID, Value::Bytes(bytes)) => fact.party_id = text(bytes),
-                (number, Value::Bytes(bytes)) if holds_parts(number) => {
-                    fact.parts.push((number, bytes));
+                (LINES, Value::Bytes(line)) => fact.lines.push(FactLine::of(line)),
+                (REFERENCES, Value::Bytes(one)) => fact.references.push(FactReference::of(one)),
+                (number, Value::Bytes(message)) if has_details(number) => {
                     fact.present |= bit(number);
+                    let said = said(message).map(|(field, said)| ((number, field), said));
+                    fact.details.extend(said);
                 }
                 _ => {}
             }
@@ -229,103 +235,34 @@ impl<'a> Fact<'a> {
         self.row.map(|row| row.group)
     }
 
-    /// The name of the type, known or not.
-    pub(crate) fn type_name(&self) -> &'a str {
-        self.recorded.event.event_type()
-    }
-
-    /// The lines of the event.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = FactLine<'a>> + use<'a, '_> {
-        self.messages(LINES).map(|line| {
-            let mut read = FactLine::default();
-            for (number, bytes) in bytes_fields(line) {
-                match number {
-                    1 => read.line_id = text(bytes),
-                    2 => read.parent_line_id = text(bytes),
-                    3 => read.sku = text(bytes),
-                    4 => read.gtin = text(bytes),
-                    7 => read.quantity = text(bytes),
-                    8 => read.unit = text(bytes),
-                    10 => read.carton = text(bytes),
-                    _ => {}
-                }
-            }
-            read
-        })
-    }
-
     pub(crate) fn has_lines(&self) -> bool {
-        self.present & bit(LINES) != 0
-    }
-
-    /// The references that stand in the event's list.
-    pub(crate) fn references(&self) -> impl Iterator<Item = FactReference<'a>> + use<'a, '_> {
-        self.messages(REFERENCES).map(|reference| {
-            let mut read = FactReference::default();
-            for (number, bytes) in bytes_fields(reference) {
-                match number {
-                    1 => read.kind = text(bytes),
-                    2 => read.issuer = text(bytes),
-                    3 => read.value = text(bytes),
-                    4 => read.role = text(bytes),
-                    _ => {}
-                }
-            }
-            read
-        })
+        !self.lines.is_empty()
     }
 
     /// Whether the event has a message at all.
-    pub(crate) fn has(&self, (part, _): Path) -> bool {
-        self.present & bit(part) != 0
+    pub(crate) fn has(&self, (message, _): Path) -> bool {
+        self.present & bit(message) != 0
     }
 
     /// A text; the last one where it stands several times, as protobuf merges.
     pub(crate) fn text(&self, path: Path) -> &'a str {
-        self.texts(path).last().unwrap_or_default()
-    }
-
-    /// All texts of a message.
-    pub(crate) fn all_texts(&self, (part, _): Path) -> Texts<'a> {
-        let mut texts = Texts::default();
-        for (number, bytes) in self.messages(part).flat_map(bytes_fields) {
-            if let Some(place) = texts.0.get_mut(usize_from(number)) {
-                *place = text(bytes);
-            }
-        }
-        texts
+        self.texts(path).next_back().unwrap_or_default()
     }
 
     /// Texts of a repeated field.
-    pub(crate) fn texts(&self, (part, field): Path) -> impl Iterator<Item = &'a str> + use<'a, '_> {
-        let fields = self.messages(part).flat_map(bytes_fields);
-        fields.filter(move |(number, _)| *number == field).map(|(_, bytes)| text(bytes))
+    pub(crate) fn texts(
+        &self,
+        path: Path,
+    ) -> impl DoubleEndedIterator<Item = &'a str> + use<'a, '_> {
+        self.said(path).filter_map(|said| match said {
+            Said::Text(text) => Some(text),
+            Said::Bytes(_) | Said::Number(_) => None,
+        })
     }
 
     /// A number, a flag or the number of an enum value.
     pub(crate) fn number(&self, path: Path) -> u64 {
         self.last_number(path).unwrap_or_default()
-    }
-
-    /// Numbers of a repeated field, packed or not.
-    pub(crate) fn numbers(&self, path: Path) -> Vec<u64> {
-        let mut numbers = Vec::new();
-        self.each_number(path, |number| numbers.push(number));
-        numbers
-    }
-
-    fn each_number(&self, (part, field): Path, mut each: impl FnMut(u64)) {
-        for found in self.messages(part).flat_map(|bytes| fields(bytes).flatten()) {
-            match found.value {
-                Value::Varint(number) if found.number == field => each(number),
-                Value::Bytes(mut packed) if found.number == field => {
-                    while let (false, Ok(number)) = (packed.is_empty(), read_varint(&mut packed)) {
-                        each(number);
-                    }
-                }
-                Value::Varint(_) | Value::Bytes(_) | Value::Fixed64(_) | Value::Fixed32(_) => {}
-            }
-        }
     }
 
     /// A flag that may be absent.
@@ -339,12 +276,30 @@ impl<'a> Fact<'a> {
         last
     }
 
+    /// Numbers of a repeated field, packed or not.
+    pub(crate) fn numbers(&self, path: Path) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        self.each_number(path, |number| numbers.push(number));
+        numbers
+    }
+
+    fn each_number(&self, path: Path, mut each: impl FnMut(u64)) {
+        for said in self.said(path) {
+            let mut packed = said.bytes();
+            if let Said::Number(number) = said {
+                each(number);
+            }
+            while let (false, Ok(number)) = (packed.is_empty(), read_varint(&mut packed)) {
+                each(number);
+            }
+        }
+    }
+
     /// A time.
-    pub(crate) fn time(&self, (part, field): Path) -> Option<Timestamp> {
+    pub(crate) fn time(&self, path: Path) -> Option<Timestamp> {
         let mut parts = None;
-        let fields = self.messages(part).flat_map(bytes_fields);
-        for (_, bytes) in fields.filter(|(number, _)| *number == field) {
-            parts = timestamp_parts(bytes, parts.unwrap_or((0, 0))).ok();
+        for said in self.said(path) {
+            parts = timestamp_parts(said.bytes(), parts.unwrap_or((0, 0))).ok();
         }
         parts.map(|(seconds, nanos)| Timestamp { seconds, nanos })
     }
@@ -354,26 +309,88 @@ impl<'a> Fact<'a> {
         self.time(path).and_then(|time| ns_from_parts(time.seconds, time.nanos))
     }
 
-    fn messages(&self, part: u32) -> impl Iterator<Item = &'a [u8]> + use<'a, '_> {
-        let parts = if self.present & bit(part) == 0 { &[] } else { self.parts.as_slice() };
-        parts.iter().filter(move |(number, _)| *number == part).map(|(_, bytes)| *bytes)
+    fn said(&self, path: Path) -> impl DoubleEndedIterator<Item = Said<'a>> + use<'a, '_> {
+        let details = if self.has(path) { self.details.as_slice() } else { &[] };
+        details.iter().filter(move |(its, _)| *its == path).map(|(_, said)| *said)
     }
 }
 
-/// One bit for each field that the fold looks into.
+impl<'a> Said<'a> {
+    fn bytes(self) -> &'a [u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+            Self::Number(_) => &[],
+        }
+    }
+}
+
+impl<'a> FactLine<'a> {
+    fn of(line: &'a [u8]) -> Self {
+        let mut read = Self::default();
+        for field in said(line) {
+            match field {
+                (1, Said::Text(text)) => read.line_id = text,
+                (2, Said::Text(text)) => read.parent_line_id = text,
+                (3, Said::Text(text)) => read.sku = text,
+                (4, Said::Text(text)) => read.gtin = text,
+                (7, Said::Text(text)) => read.quantity = text,
+                (8, Said::Text(text)) => read.unit = text,
+                (10, Said::Text(text)) => read.carton = text,
+                _ => {}
+            }
+        }
+        read
+    }
+}
+
+impl<'a> FactReference<'a> {
+    fn of(reference: &'a [u8]) -> Self {
+        let mut read = Self::default();
+        for field in said(reference) {
+            match field {
+                (1, Said::Text(text)) => read.kind = text,
+                (2, Said::Text(text)) => read.issuer = text,
+                (3, Said::Text(text)) => read.value = text,
+                (4, Said::Text(text)) => read.role = text,
+                _ => {}
+            }
+        }
+        read
+    }
+}
+
+/// Few events say more.
+const DETAILS: usize = 8;
+
+/// One bit for each message that the fold looks into.
 fn bit(number: u32) -> u64 {
     1_u64.checked_shl(number).unwrap_or(0)
 }
 
-/// Whether a field is a message that the fold may look into.
-fn holds_parts(number: u32) -> bool {
-    !matches!(number, 1..=5 | 11 | 13 | 16..=23 | 64..)
+/// Whether a field is a message that the fold looks into, beside lines and references.
+fn has_details(number: u32) -> bool {
+    matches!(number, 10 | 12 | 24..=62)
 }
 
-fn bytes_fields(message: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
-    fields(message).flatten().filter_map(|field| match field.value {
-        Value::Bytes(bytes) => Some((field.number, bytes)),
-        Value::Varint(_) | Value::Fixed64(_) | Value::Fixed32(_) => None,
+/// The values of a message. Tags and lengths of short texts are ASCII, so that most messages are
+/// text as a whole, which is checked once for all that is in it.
+fn said(message: &[u8]) -> impl Iterator<Item = (u32, Said<'_>)> {
+    let whole = std::str::from_utf8(message).ok();
+    let mut walk = fields(message);
+    std::iter::from_fn(move || {
+        let field = walk.next()?.ok()?;
+        let end = message.len() - walk.rest_len();
+        let said = match field.value {
+            Value::Bytes(bytes) => {
+                let part = whole.and_then(|whole| whole.get(end - bytes.len()..end));
+                let text = part.or_else(|| std::str::from_utf8(bytes).ok());
+                text.map_or(Said::Bytes(bytes), Said::Text)
+            }
+            Value::Varint(number) => Said::Number(number),
+            Value::Fixed64(_) | Value::Fixed32(_) => Said::Bytes(&[]),
+        };
+        Some((field.number, said))
     })
 }
 
@@ -397,6 +414,7 @@ mod tests {
             let Kind::Message(index) = outer.kind else { panic!("{name}: no message") };
             let inner = schema().message(index).field_named(inner).unwrap();
             assert_eq!((outer.number, inner.number), (*part, *field), "{name}");
+            assert!(has_details(*part), "{name}");
         }
         for (number, name) in [
             (OCCURRED_AT_PRECISION, "occurred_at_precision"),
@@ -428,9 +446,9 @@ mod tests {
         assert_eq!(fact.time(path::HOLD_DUE_AT).unwrap().seconds, 1_767_398_400);
         assert_eq!(fact.flag(path::BACKORDER_TRIGGERED), Some(false));
         assert_eq!(fact.flag(path::TEST), None);
-        let line = fact.lines().next().unwrap();
+        let line = fact.lines.first().unwrap();
         assert_eq!((line.line_id, line.quantity, line.carton), ("10", "1.5", "C1"));
-        let reference = fact.references().next().unwrap();
+        let reference = fact.references.first().unwrap();
         assert_eq!((reference.kind, reference.issuer, reference.value), ("wave", "dc", "w1"));
     }
 }

@@ -120,8 +120,8 @@ impl Wanted {
     ///
     /// # Errors
     /// Everything that is wrong with them, by paths such as `filters[0].types[1]`; also where they
-    /// name more than `values_max` values together, or histories of the ledger's own where these are
-    /// not read.
+    /// name more than `values_max` values together, or histories of the ledger's own where these
+    /// are not read.
     pub(crate) fn of(
         filters: &[EventFilter],
         values_max: usize,

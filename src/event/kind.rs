@@ -107,6 +107,17 @@ impl Kind {
     /// A type that this version does not know.
     pub(crate) const UNKNOWN: Self = Self(u8::MAX);
 
+    /// The types that are milestones, in the order of the catalogue.
+    pub(crate) fn milestones() -> impl Iterator<Item = (Self, &'static EventType)> {
+        let kinds = (0..).map(Self).zip(EVENT_TYPES);
+        kinds.filter(|(_, row)| row.milestone)
+    }
+
+    /// Its place in the catalogue.
+    pub(crate) fn place(self) -> usize {
+        self.0.into()
+    }
+
     /// The type of a name, and its row.
     pub(crate) fn of(name: &str) -> (Self, Option<&'static EventType>) {
         let Some(place) = place_of(name) else { return (Self::UNKNOWN, None) };

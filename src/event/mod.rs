@@ -35,7 +35,7 @@ pub(crate) use schema::DESCRIPTORS;
 pub(crate) use unknown::unknown_fields;
 
 use crate::limits::Limits;
-use crate::proto::{LedgerEntry, OrderEvent};
+use crate::proto::{EventName, LedgerEntry, OrderEvent};
 use crate::time::ns_from_parts;
 use cursor::Value;
 
@@ -43,6 +43,27 @@ use cursor::Value;
 pub(crate) const RESERVED_PREFIX: char = '$';
 /// The source of the ledger's own entries.
 pub(crate) const LEDGER_SOURCE: &str = "$ledger";
+
+/// The type of the entries that keep dead letters.
+pub(crate) const DEAD_LETTER_KEPT: &str = "dead_letter.kept";
+
+/// What bytes name that may be a valid event or not; empty where they name nothing that is text, or
+/// are no protobuf.
+pub(crate) fn names_in(body: &[u8]) -> EventName {
+    if cursor::fields(body).any(|field| field.is_err()) {
+        return EventName::default();
+    }
+    let envelope = Envelope::of(body);
+    let text = |range: Range<usize>| {
+        let bytes = body.get(range).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default().to_owned()
+    };
+    EventName {
+        correlation_id: text(envelope.correlation_id),
+        source: text(envelope.source),
+        event_id: text(envelope.event_id),
+    }
+}
 
 /// Whether an order's name is that of a history of the ledger's own.
 pub(crate) fn is_ledgers_own(correlation_id: &[u8]) -> bool {
@@ -202,6 +223,13 @@ impl Event {
         self.message().ledger_entry.map(|entry| *entry)
     }
 
+    /// Whether this keeps a dead letter. Its id is a digest of what was refused: who has the id has
+    /// the same dead letter, whatever is said about it.
+    pub(crate) fn is_dead_letter(&self) -> bool {
+        let history = self.body.get(self.envelope.correlation_id.clone()).unwrap_or_default();
+        is_ledgers_own(history) && self.event_type() == DEAD_LETTER_KEPT
+    }
+
     /// The producer's bytes.
     #[must_use]
     pub fn body(&self) -> &Bytes {
@@ -240,6 +268,18 @@ impl Event {
     #[must_use]
     pub fn event_type(&self) -> &str {
         self.text(&self.envelope.event_type)
+    }
+
+    /// Source, id and type. They mostly stand together, with nothing but text between them, and are
+    /// checked to be text together.
+    pub(crate) fn source_id_and_type(&self) -> [&str; 3] {
+        let Envelope { source, event_id, event_type, .. } = &self.envelope;
+        let end = source.end.max(event_id.end).max(event_type.end);
+        let together = self.body.get(..end).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        [source, event_id, event_type].map(|range| {
+            let part = together.and_then(|together| together.get(range.clone()));
+            part.unwrap_or_else(|| self.text(range))
+        })
     }
 
     /// When it occurred, by its source, in nanoseconds of the Unix epoch. `None` where the source

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use super::batch::{Outcome, Prepared, PreparedEvent, Receipt};
 use super::error::{AppendError, ReusedId, WrongRevision};
 use super::known::{KnownOrder, KnownOrders};
-use crate::event::same_content;
 use crate::log::{BlockBuilder, EntryRef, Hash, Leaf, LogReader, Point, body_hash, flags_of};
 use crate::num::{u64_from, usize_from};
 use crate::view::{EventKey, Indexed, TailEntry, ViewError, Views};
@@ -116,20 +115,22 @@ impl Admission {
     /// Decides about a batch: its outcomes, with all its new events in the block, or why none is.
     pub(super) fn admit(
         &mut self,
-        batch: &Prepared,
+        batch: &mut Prepared,
         mut looked_up: LookedUp,
         views: &Views,
     ) -> Result<Vec<Outcome>, AppendError> {
         self.ensure_known(batch, &mut looked_up, views)
             .map_err(|error| AppendError::Unreadable(error.to_string()))?;
-        let findings = (0..)
+        let mut findings = (0..)
             .zip(&batch.events)
             .map(|(index, event)| self.find(index, event, batch))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| AppendError::Unreadable(error.to_string()))?;
         let reused: Vec<ReusedId> = findings.iter().filter_map(Finding::reused).cloned().collect();
         if !reused.is_empty() {
-            return Err(AppendError::EventIdReused(reused));
+            self.keep_reused(batch, (&reused, &mut findings), views)
+                .map_err(|error| AppendError::Unreadable(error.to_string()))?
+                .ok_or(AppendError::EventIdReused(reused))?;
         }
         if findings.iter().any(|finding| matches!(finding, Finding::New)) {
             self.check_expectations(batch)?;
@@ -153,6 +154,35 @@ impl Admission {
             })?;
         }
         Ok(())
+    }
+
+    /// Puts what keeps them in the place of events whose ids stand for other content; none where
+    /// the batch is to be refused for one.
+    fn keep_reused(
+        &mut self,
+        batch: &mut Prepared,
+        (reused, findings): (&[ReusedId], &mut [Finding]),
+        views: &Views,
+    ) -> Result<Option<()>, ViewError> {
+        let Some(keep) = batch.keep.clone() else {
+            return Ok(None);
+        };
+        for reused in reused {
+            let event = batch.events.get(reused.index).map(|event| &event.event);
+            let entry = event.and_then(|event| keep.keep(reused.index, event, reused.violation()));
+            let Some(entry) = entry else {
+                return Ok(None);
+            };
+            batch.replace(reused.index, entry);
+        }
+        self.ensure_known(batch, &mut LookedUp::default(), views)?;
+        for reused in reused {
+            let event = batch.events.get(reused.index).zip(findings.get_mut(reused.index));
+            if let Some((event, finding)) = event {
+                *finding = self.find(reused.index, event, batch)?;
+            }
+        }
+        Ok(Some(()))
     }
 
     fn known<'k>(&'k self, batch: &Prepared, order: usize) -> Option<&'k KnownOrder> {
@@ -185,8 +215,7 @@ impl Admission {
 
     fn compare_pending(&self, at: usize, event: &PreparedEvent) -> (Receipt, Hash, bool) {
         self.pending.get(at).map_or((NO_RECEIPT, [0; 32], false), |pending| {
-            let same = same_content(&pending.body, event.event.body());
-            (pending.receipt, pending.body_hash, same)
+            (pending.receipt, pending.body_hash, event.is_same(&pending.body))
         })
     }
 
@@ -203,8 +232,7 @@ impl Admission {
                 recorded_at_ns: entry.recorded_at,
                 leaf_hash: entry.leaf_hash(),
             };
-            let same = same_content(entry.body, event.event.body());
-            compared = (receipt, body_hash(entry.body), same);
+            compared = (receipt, body_hash(entry.body), event.is_same(entry.body));
         })?;
         Ok(compared)
     }
@@ -228,16 +256,21 @@ impl Admission {
         for (event, finding) in batch.events.iter().zip(findings) {
             let outcome = match finding {
                 Finding::Duplicate(receipt) => Outcome::Duplicate(*receipt),
-                Finding::SameAs(earlier) => {
-                    let receipt = outcomes.get(*earlier).map_or(NO_RECEIPT, |one| *one.receipt());
-                    Outcome::Duplicate(receipt)
-                }
+                Finding::SameAs(earlier) => match outcomes.get(*earlier) {
+                    Some(Outcome::DeadLettered(receipt)) => Outcome::DeadLettered(*receipt),
+                    Some(earlier) => Outcome::Duplicate(*earlier.receipt()),
+                    None => Outcome::Duplicate(NO_RECEIPT),
+                },
                 Finding::New | Finding::Reused(_) => {
                     let order = batch.orders.get(event.order).map_or([0; 32], |order| order.hash);
                     Outcome::Appended(self.seal(event, order))
                 }
             };
-            outcomes.push(outcome);
+            outcomes.push(if event.event.is_dead_letter() {
+                Outcome::DeadLettered(*outcome.receipt())
+            } else {
+                outcome
+            });
         }
         outcomes
     }

@@ -2,11 +2,13 @@
 //! the writer only has to decide. Does not know what is in the ledger.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::error::{AppendError, ReusedId};
-use crate::event::{Event, Violation, same_content};
+use crate::event::{Event, Violation, same_content, to_hex};
 use crate::limits::Limits;
 use crate::log::{Hash, body_hash, entry_len, order_hash};
 use crate::num::usize_from;
@@ -31,6 +33,51 @@ use crate::view::{EventKey, OrderMap, event_key};
 pub struct Batch {
     events: Vec<Event>,
     expectations: Vec<Expectation>,
+    keep: Option<KeepReused>,
+}
+
+/// Makes the entry of the ledger's own that takes the place of an event whose id stands for other
+/// content; none where the batch is to be refused for it. Called on the caller's thread or on the
+/// writer's, so it must not wait. The entry is at most [`KEPT_LEN_MAX`] and three times the event's
+/// ids longer than the event.
+#[derive(Clone)]
+pub(crate) struct KeepReused(Arc<Keep>);
+
+type Keep = dyn Fn(usize, &Event, Violation) -> Option<Event> + Send + Sync;
+
+/// What an entry that keeps an event has beside it, without its ids.
+const KEPT_LEN_MAX: usize = 1_024;
+
+impl KeepReused {
+    /// Given the event's place in the batch, the event, and what is wrong with it.
+    pub(crate) fn by(
+        keep: impl Fn(usize, &Event, Violation) -> Option<Event> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(keep))
+    }
+
+    pub(super) fn keep(&self, index: usize, event: &Event, why: Violation) -> Option<Event> {
+        let kept = self.0(index, event, why)?;
+        debug_assert!(kept.is_dead_letter(), "nothing else takes the place of an event");
+        debug_assert!(kept_len(&kept) <= kept_len_max(event), "the segment has room for it");
+        Some(kept)
+    }
+}
+
+fn kept_len(event: &Event) -> usize {
+    usize_from(entry_len(event.correlation_id().as_bytes(), event.body()))
+}
+
+/// Bytes in the log of the entry that may take the place of an event.
+fn kept_len_max(event: &Event) -> usize {
+    let ids = event.correlation_id().len() + event.source().len() + event.event_id().len();
+    kept_len(event) + KEPT_LEN_MAX + 3 * ids
+}
+
+impl fmt::Debug for KeepReused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeepReused")
+    }
 }
 
 /// What a caller expects of an order before its batch is appended.
@@ -43,7 +90,7 @@ pub(crate) struct Expectation {
 impl Batch {
     /// A batch of events, in the order in which they get their offsets.
     pub fn of(events: impl IntoIterator<Item = Event>) -> Self {
-        Self { events: events.into_iter().collect(), expectations: Vec::new() }
+        Self { events: events.into_iter().collect(), ..Self::default() }
     }
 
     /// Expects an order, written by this batch or not, to have exactly so many events; 0 for none.
@@ -53,6 +100,12 @@ impl Batch {
     #[must_use]
     pub fn expect_revision(mut self, correlation_id: impl Into<String>, revision: u64) -> Self {
         self.expectations.push(Expectation { correlation_id: correlation_id.into(), revision });
+        self
+    }
+
+    /// Has events whose ids stand for other content kept instead of refusing the batch.
+    pub(crate) fn keep_reused(mut self, keep: KeepReused) -> Self {
+        self.keep = Some(keep);
         self
     }
 
@@ -75,6 +128,7 @@ pub(crate) struct Prepared {
     pub(super) log_len: usize,
     /// Bytes of all bodies.
     pub(super) body_len: usize,
+    pub(super) keep: Option<KeepReused>,
 }
 
 #[derive(Debug)]
@@ -88,6 +142,20 @@ pub(super) struct PreparedEvent {
     pub(super) targets: BTreeSet<String>,
     /// Place of an earlier event of this batch that is the same event.
     pub(super) same_as: Option<usize>,
+}
+
+impl PreparedEvent {
+    fn of(event: Event, order: usize) -> Self {
+        let key = event_key(event.source(), event.event_id());
+        let body_hash = body_hash(event.body());
+        let targets = crate::order::link_targets(&event);
+        Self { event, order, key, body_hash, targets, same_as: None }
+    }
+
+    /// Whether a stored event with the same id is the same event.
+    pub(super) fn is_same(&self, stored: &[u8]) -> bool {
+        self.event.is_dead_letter() || same_content(stored, self.event.body())
+    }
 }
 
 #[derive(Debug)]
@@ -108,20 +176,37 @@ impl Prepared {
         let (mut log_len, mut body_len) = (0, 0);
         for event in batch.events {
             let order = orders.place(event.correlation_id_bytes());
-            let key = event_key(event.source(), event.event_id());
-            let body_hash = body_hash(event.body());
-            log_len += usize_from(entry_len(event.correlation_id().as_bytes(), event.body()));
+            let may_be_kept = batch.keep.is_some() && !event.is_dead_letter();
+            log_len += if may_be_kept { kept_len_max(&event) } else { kept_len(&event) };
             body_len += event.body().len();
-            let targets = crate::order::link_targets(&event);
-            events.push(PreparedEvent { event, order, key, body_hash, targets, same_as: None });
+            events.push(PreparedEvent::of(event, order));
         }
-        mark_repeated(&mut events)?;
+        let conflicts = mark_repeated(&mut events);
+        if !conflicts.is_empty() {
+            replace(&conflicts, &mut events, (&mut orders, batch.keep.as_ref()))
+                .ok_or_else(|| AppendError::Invalid(refused(&conflicts)))?;
+            mark_repeated(&mut events);
+        }
         let expectations = batch
             .expectations
             .into_iter()
             .map(|expected| (orders.place(expected.correlation_id.into()), expected.revision))
             .collect();
-        Ok(Self { events, orders: orders.list, expectations, log_len, body_len })
+        let keep = batch.keep;
+        Ok(Self { events, orders: orders.list, expectations, log_len, body_len, keep })
+    }
+
+    /// Puts an entry of the ledger's own in the place of an event.
+    pub(super) fn replace(&mut self, index: usize, entry: Event) {
+        let correlation_id = entry.correlation_id_bytes();
+        let known = self.orders.iter().position(|one| one.correlation_id == correlation_id);
+        let order = known.unwrap_or_else(|| {
+            self.orders.push(PreparedOrder { hash: order_hash(&correlation_id), correlation_id });
+            self.orders.len().saturating_sub(1)
+        });
+        if let Some(event) = self.events.get_mut(index) {
+            *event = PreparedEvent::of(entry, order);
+        }
     }
 }
 
@@ -136,7 +221,9 @@ fn check(batch: &Batch, limits: &Limits) -> Vec<Violation> {
         let what = format!("{count} events; a batch has at most {max} (batch_events_max)");
         violations.push(Violation::new("events", what));
     }
-    let bytes: usize = batch.events.iter().map(|event| event.body().len()).sum();
+    // What is said about a dead letter stands beside what was received.
+    let received = batch.events.iter().filter(|event| !event.is_dead_letter());
+    let bytes: usize = received.map(|event| event.body().len()).sum();
     let max = limits.batch_bytes_max;
     if bytes > max {
         let what = format!("{bytes} bytes of events; a batch has at most {max} (batch_bytes_max)");
@@ -164,10 +251,45 @@ pub(crate) fn check_expectation(index: usize, id: &str, limits: &Limits) -> Opti
     Some(Violation::new(format!("expectations[{index}].correlation_id"), what))
 }
 
-/// Finds events that stand in the batch twice.
-fn mark_repeated(events: &mut [PreparedEvent]) -> Result<(), AppendError> {
+/// An event of a batch that has the id of an earlier one with other content, by their places.
+struct Conflict {
+    index: usize,
+    earlier: usize,
+}
+
+impl Conflict {
+    fn violation(&self) -> Violation {
+        let earlier = self.earlier;
+        let what =
+            format!("the id of events[{earlier}] with other content; an id stands for one content");
+        Violation::new("event_id", what)
+    }
+}
+
+fn refused(conflicts: &[Conflict]) -> Vec<Violation> {
+    let within = |one: &Conflict| one.violation().within(&format!("events[{}]", one.index));
+    conflicts.iter().map(within).collect()
+}
+
+/// Puts what keeps them in the place of events; none where one is not to be kept.
+fn replace(
+    conflicts: &[Conflict],
+    events: &mut [PreparedEvent],
+    (orders, keep): (&mut Orders, Option<&KeepReused>),
+) -> Option<()> {
+    for conflict in conflicts {
+        let event = events.get_mut(conflict.index)?;
+        let entry = keep?.keep(conflict.index, &event.event, conflict.violation())?;
+        let order = orders.place(entry.correlation_id_bytes());
+        *event = PreparedEvent::of(entry, order);
+    }
+    Some(())
+}
+
+/// Finds events that stand in the batch twice; those that differ are a conflict.
+fn mark_repeated(events: &mut [PreparedEvent]) -> Vec<Conflict> {
     if events.len() < 2 {
-        return Ok(());
+        return Vec::new();
     }
     let mut first = std::collections::HashMap::with_capacity(events.len());
     let mut repeated = Vec::new();
@@ -177,21 +299,18 @@ fn mark_repeated(events: &mut [PreparedEvent]) -> Result<(), AppendError> {
             repeated.push((index, earlier));
         }
     }
-    let mut reused = Vec::new();
+    let mut conflicts = Vec::new();
     for (index, earlier) in repeated {
         let Some([original, event]) = events.get_disjoint_mut([earlier, index]).ok() else {
             continue;
         };
-        if same_content(original.event.body(), event.event.body()) {
+        if event.is_same(original.event.body()) {
             event.same_as = Some(earlier);
         } else {
-            let what = format!(
-                "the id of events[{earlier}] with other content; an id stands for one content"
-            );
-            reused.push(Violation::new(format!("events[{index}].event_id"), what));
+            conflicts.push(Conflict { index, earlier });
         }
     }
-    if reused.is_empty() { Ok(()) } else { Err(AppendError::Invalid(reused)) }
+    conflicts
 }
 
 /// The orders of a batch, each once.
@@ -237,6 +356,9 @@ pub enum Outcome {
     Appended(Receipt),
     /// The event was in the ledger already, with the same content.
     Duplicate(Receipt),
+    /// The event was refused and is kept as a dead letter; the receipt is that of the entry which
+    /// keeps it, since now or since an earlier try. Only where [`crate::DeadLetters`] was asked.
+    DeadLettered(Receipt),
 }
 
 impl Outcome {
@@ -244,7 +366,9 @@ impl Outcome {
     #[must_use]
     pub fn receipt(&self) -> &Receipt {
         match self {
-            Self::Appended(receipt) | Self::Duplicate(receipt) => receipt,
+            Self::Appended(receipt) | Self::Duplicate(receipt) | Self::DeadLettered(receipt) => {
+                receipt
+            }
         }
     }
 }
@@ -269,5 +393,16 @@ impl ReusedId {
             recorded_fingerprint: recorded.1,
             fingerprint: event.body_hash,
         }
+    }
+
+    /// What is wrong with the event.
+    pub(super) fn violation(&self) -> Violation {
+        let what = format!(
+            "stands for other content: that of offset {} with fingerprint {}; this one has {}",
+            self.recorded_offset,
+            to_hex(&self.recorded_fingerprint),
+            to_hex(&self.fingerprint)
+        );
+        Violation::new("event_id", what)
     }
 }

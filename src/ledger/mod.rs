@@ -51,8 +51,9 @@ pub use crate::view::SourceWatermark;
 
 use admission::LookedUp;
 use batch::Prepared;
-pub(crate) use batch::check_expectation;
+pub(crate) use batch::{KeepReused, check_expectation};
 use known::KnownOrder;
+pub(crate) use own::OwnPlaces;
 use queue::Queue;
 use writer::{Command, Head, Submission};
 

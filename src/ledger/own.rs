@@ -4,6 +4,16 @@
 use super::Ledger;
 use super::error::QueryError;
 use crate::event::{RecordedEvent, is_ledgers_own};
+use crate::log::Point;
+use crate::num::usize_from;
+
+/// Where the entries of a history of the ledger's own stand.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnPlaces {
+    name: String,
+    /// By revision.
+    places: Vec<Point>,
+}
 
 impl Ledger {
     /// The names of the histories of the ledger's own that begin so, sorted.
@@ -29,6 +39,60 @@ impl Ledger {
     /// Where log or views cannot be read.
     pub(crate) fn own_history(&self, name: &str) -> Result<Vec<RecordedEvent>, QueryError> {
         self.read(name, &self.locate(name, self.head())?)
+    }
+
+    /// Where the entries of a history stand, for those who do not want them all at once.
+    ///
+    /// # Errors
+    /// Where the views cannot be read.
+    pub(crate) fn own_places(&self, name: &str) -> Result<OwnPlaces, QueryError> {
+        Ok(OwnPlaces { places: self.locate(name, self.head())?, name: name.to_owned() })
+    }
+
+    /// Calls `each` with the entries of a history from a revision on, one by one.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub(crate) fn each_of_history(
+        &self,
+        of: &OwnPlaces,
+        from_revision: u64,
+        mut each: impl FnMut(RecordedEvent),
+    ) -> Result<(), QueryError> {
+        let places = of.places.get(usize_from(from_revision)..).unwrap_or_default();
+        Ok(self.reader.entries(places, |entry| each(entry.to_recorded()))?)
+    }
+
+    /// One entry of a history.
+    ///
+    /// # Errors
+    /// Where the log cannot be read.
+    pub(crate) fn one_of_history(
+        &self,
+        of: &OwnPlaces,
+        revision: u64,
+    ) -> Result<Option<RecordedEvent>, QueryError> {
+        let place = of.places.get(usize_from(revision));
+        let place = place.map_or(&[][..], std::slice::from_ref);
+        Ok(self.read(&of.name, place)?.pop())
+    }
+
+    /// The entry at an offset, where it is one of the ledger's own.
+    ///
+    /// # Errors
+    /// Where log or views cannot be read.
+    pub(crate) fn own_at(&self, offset: u64) -> Result<Option<RecordedEvent>, QueryError> {
+        if offset >= self.head() {
+            return Ok(None);
+        }
+        let mut found = None;
+        self.replay(offset)?.with_ledger_entries().next_chunk()?.each(|placed| {
+            let entry = placed.entry;
+            if entry.offset == offset && is_ledgers_own(entry.correlation_id) {
+                found = Some(entry.to_recorded());
+            }
+        })?;
+        Ok(found)
     }
 
     /// The last entry of a history.

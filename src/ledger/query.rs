@@ -208,7 +208,8 @@ impl Ledger {
         }
     }
 
-    fn find_event(
+    /// The receipt of an event that is in the ledger, and the basis of this answer.
+    pub(crate) fn find_event(
         &self,
         correlation_id: &str,
         source: &str,

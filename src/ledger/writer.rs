@@ -142,8 +142,8 @@ impl Writer {
         if let Err(reason) = self.indexer.wait_for_room(self.tail_entries_max) {
             return self.answer_later(submission.reply, Err(AppendError::ViewsBehind(reason)));
         }
-        let Submission { batch, looked_up, reply } = *submission;
-        let admitted = self.admission.admit(&batch, looked_up, &self.views);
+        let Submission { mut batch, looked_up, reply } = *submission;
+        let admitted = self.admission.admit(&mut batch, looked_up, &self.views);
         self.answer_later(reply, admitted);
     }
 

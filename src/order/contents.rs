@@ -1,11 +1,10 @@
 //! What is in each package: what was packed into it, or else what its shipment shipped.
 //! Does not know where a package is.
 
-use std::collections::HashMap;
-
 use super::counter::Counter;
 use super::facts::FactIndex;
 use super::lines::Lines;
+use super::names::{ByName, Names};
 use super::packages::{Package, Packages};
 use super::postings::{LineIndex, Posting};
 use super::quantity::Quantity;
@@ -71,11 +70,11 @@ fn without(one: &Goods, other: impl Iterator<Item = (LineIndex, Quantity)>) -> G
 
 /// What every shipment has shipped and nobody took back.
 fn shipped<'a>(lines: &Lines<'a>) -> Vec<(&'a str, Goods)> {
-    let mut places: HashMap<&'a str, usize> = HashMap::new();
+    let mut places: Names<&'a str> = Names::default();
     let mut shipped: Vec<(&'a str, Goods)> = Vec::new();
     for posting in moved(lines, Counter::SHIPPED).filter(|one| !one.thing.is_empty()) {
-        let place = *places.entry(posting.thing).or_insert(shipped.len());
-        if place == shipped.len() {
+        let (place, new) = places.number(posting.thing);
+        if new {
             shipped.push((posting.thing, Vec::new()));
         }
         if let Some((_, goods)) = shipped.get_mut(place) {
@@ -109,11 +108,11 @@ impl Package<'_> {
 impl<'a> Packages<'a> {
     /// What was packed into each.
     pub(super) fn fill_packed(&mut self, lines: &Lines<'a>) {
-        let mut cartons: HashMap<&str, usize> = HashMap::new();
+        let mut cartons: ByName<&str, usize> = ByName::default();
         for (place, package) in self.list.iter().enumerate() {
             for name in [package.carton_id, package.sscc] {
                 if !name.is_empty() {
-                    cartons.entry(name).or_insert(place);
+                    cartons.first(name, place);
                 }
             }
         }
@@ -130,7 +129,7 @@ impl<'a> Packages<'a> {
 
     /// A shipment that names no package takes the cartons that belong to none and that were packed
     /// before, as far as they hold what it ships.
-    pub(super) fn take_cartons(&mut self, lines: &Lines<'a>, confirmed: &HashMap<&str, FactIndex>) {
+    pub(super) fn take_cartons(&mut self, lines: &Lines<'a>, confirmed: &ByName<&str, FactIndex>) {
         let free =
             |package: &Package<'_>| package.shipment_id.is_empty() && !package.contents.is_empty();
         let cartons = (0..).zip(&self.list).filter(|(_, one)| free(one));
@@ -170,9 +169,9 @@ impl<'a> Packages<'a> {
         }
         self.sum_contents();
         self.by_fact = about;
-        let mut by_shipment: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut by_shipment: ByName<&str, Vec<usize>> = ByName::default();
         for (place, package) in self.list.iter().enumerate() {
-            by_shipment.entry(package.shipment_id).or_default().push(place);
+            by_shipment.push(package.shipment_id, place);
         }
         for (shipment_id, goods) in shipped(lines) {
             let Some(places) = by_shipment.get(shipment_id) else { continue };

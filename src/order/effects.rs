@@ -129,7 +129,7 @@ impl Told<'_, '_> {
                 Kind::ORDER_CANCEL_REQUESTED => "cancellation requested".to_owned(),
                 Kind::ORDER_CANCEL_REJECTED => "cancellation refused".to_owned(),
                 Kind::EVENT_CORRECTED => corrected(fact),
-                _ => match fact.type_name().strip_prefix("return.") {
+                _ => match fact.type_name.strip_prefix("return.") {
                     Some(state) => format!("return {} {state}", fact.text(path::RMA)),
                     None => continue,
                 },

@@ -82,8 +82,9 @@ struct Walk<'w, 'a> {
 
 impl Evidence {
     pub(crate) fn of(facts: &Facts<'_>, lines: &Lines<'_>) -> Self {
-        let mut walk = Walk::of(lines);
-        for (_, fact, step) in steps_of(facts, lines) {
+        let steps = steps_of(facts, lines);
+        let mut walk = Walk::of(lines, steps.len());
+        for (_, fact, step) in steps {
             match step {
                 Step::Post(posting) => walk.change((posting.line, fact), |line| {
                     if line.counts(posting) {
@@ -130,7 +131,7 @@ pub(crate) fn is_word(kind: Kind) -> bool {
 }
 
 impl<'w, 'a> Walk<'w, 'a> {
-    fn of(lines: &'w Lines<'a>) -> Self {
+    fn of(lines: &'w Lines<'a>, step_count: usize) -> Self {
         let then = lines.list.iter().map(|line| Then {
             line: Line { unit: line.unit, ..Line::named(line.name) },
             work: Work::default(),
@@ -138,13 +139,14 @@ impl<'w, 'a> Walk<'w, 'a> {
             lift: Stage::UNRELEASED,
             is_invoiced: line.sum(Counter::INVOICED).is_positive(),
         });
+        let moved = || Vec::with_capacity(step_count);
         let over = vec![(None, None); lines.list.len()];
         Self {
             lines,
             then: then.collect(),
             furthest: Stage::UNRELEASED,
             released: false,
-            found: Evidence { over, ..Evidence::default() },
+            found: Evidence { commercial: moved(), fulfillment: moved(), over },
         }
     }
 

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::authority::authority;
 use super::moment::{self, Doubt, Times, UNKNOWN, until_ns};
+use super::names::ByName;
 use super::policy::Policy;
-use crate::event::{Fact, Kind, RecordedEvent, path, same_content};
+use crate::event::{Event, Fact, Kind, RecordedEvent, path, same_content};
 use crate::num::u64_from;
 use crate::proto::{self, CorrectionKind};
 
@@ -156,9 +157,9 @@ impl<'a> Facts<'a> {
     /// Linked histories may hold the same event, which counts once. One message may concern several
     /// orders under one id: what it tells each of them counts.
     fn leave_out_repetitions(&mut self) {
-        let mut histories = self.all.iter().map(|fact| fact.recorded.event.correlation_id());
-        let Some(first) = histories.next() else { return };
-        if histories.all(|history| history == first) {
+        let mut events = self.all.iter().map(|fact| &fact.recorded.event);
+        let Some(order) = events.next().map(Event::correlation_id) else { return };
+        if events.all(|event| event.is_about(order)) {
             return;
         }
         let mut seen: HashMap<(&str, &str), Vec<FactIndex>> = HashMap::new();
@@ -232,26 +233,23 @@ impl<'a> Facts<'a> {
     fn leave_out_retellings(&mut self) {
         let rank = |fact: &Fact<'_>| authority(fact.source, fact.group());
         let denied = self.denied();
-        let mut owners: HashMap<(Kind, &str), FactIndex> = HashMap::new();
+        let mut owners: ByName<(Kind, &str), FactIndex> = ByName::default();
         for (index, fact) in self.all.iter().enumerate() {
             if self.standing(index) != Standing::Counts && !denied.contains(&index) {
                 continue;
             }
             for name in told_as(fact).into_iter().flatten() {
-                let owner = owners.entry((fact.kind, name)).or_insert(index);
-                let known = self.get(*owner).map(rank);
-                let again = known == Some(rank(fact)) && denied.contains(owner);
+                let owner = owners.first((fact.kind, name), index);
+                let known = self.get(owner).map(rank);
+                let again = known == Some(rank(fact)) && denied.contains(&owner);
                 if again || known.is_some_and(|known| rank(fact) < known) {
-                    *owner = index;
+                    owners.set((fact.kind, name), index);
                 }
             }
         }
-        if owners.is_empty() {
-            return;
-        }
         let owner_of = |fact: &Fact<'a>| {
             let names = told_as(fact).into_iter().flatten();
-            let mut owners = names.filter_map(|name| owners.get(&(fact.kind, name)).copied());
+            let mut owners = names.filter_map(|name| owners.get((fact.kind, name)).copied());
             owners.find(|owner| self.get(*owner).is_some_and(|one| rank(one) < rank(fact)))
         };
         let retold: Vec<(FactIndex, FactIndex)> =
@@ -318,7 +316,7 @@ fn same_but_for_order(one: &Fact<'_>, other: &Fact<'_>) -> bool {
 
 /// The number of events of each type and of each source, sorted.
 pub(crate) fn counts(facts: &Facts<'_>) -> (Vec<proto::EventTypeCount>, Vec<proto::SourceCount>) {
-    let types = tally(facts.all.iter().map(Fact::type_name));
+    let types = tally(facts.all.iter().map(|fact| fact.type_name));
     let sources = tally(facts.all.iter().map(|fact| fact.source));
     let types = types
         .into_iter()

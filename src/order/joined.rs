@@ -65,11 +65,11 @@ impl<'a> Postings<'a> {
                 && fact.kind == Kind::CARTON_CLOSED
                 && !names(fact).iter().chain([&name]).any(|name| packed.contains(name))
             {
-                for said in fact.lines() {
-                    let line = self.line(&said);
+                for said in &fact.lines {
+                    let line = self.line(said);
                     if let Some(quantity) = Quantity::of(said.quantity) {
                         let place = (line, Counter::PACKED);
-                        self.post_said((*index, fact), place, (&said, quantity));
+                        self.post_said((*index, fact), place, (said, quantity));
                     }
                 }
             } else {

@@ -111,7 +111,7 @@ fn named_by(fact: &Fact<'_>, own: &str) -> Vec<(String, Relation)> {
     let mut named = Vec::new();
     match fact.kind {
         Kind::REF_LINKED | Kind::REF_UNLINKED => {
-            for reference in fact.references() {
+            for reference in &fact.references {
                 let target = if reference.value.starts_with(UNRESOLVED_PREFIX) {
                     reference.value.to_owned()
                 } else {

@@ -7,7 +7,7 @@ use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::lines::{Line, Lines};
 use super::quantity::Quantity;
-use crate::event::{EVENT_TYPES, EventType};
+use crate::event::{EVENT_TYPES, EventType, Kind};
 use crate::proto::{Milestone, MilestoneTime, TimePrecision};
 use crate::time::{signed, timestamp};
 
@@ -23,36 +23,32 @@ const COUNTED: [(&str, Counter); 7] = [
 ];
 
 /// The types that are milestones, each with the counter that completes it.
-static MILESTONES: LazyLock<Vec<(&EventType, Option<Counter>)>> = LazyLock::new(|| {
+static MILESTONES: LazyLock<Vec<(Kind, &EventType, Option<Counter>)>> = LazyLock::new(|| {
     let counted = |name| COUNTED.iter().find(|(its, _)| *its == name).map(|(_, counter)| *counter);
-    let milestones = EVENT_TYPES.iter().filter(|kind| kind.milestone);
-    milestones.map(|kind| (kind, counted(kind.name))).collect()
+    Kind::milestones().map(|(kind, row)| (kind, row, counted(row.name))).collect()
 });
 
 /// The milestones of an order, in the order of the catalogue.
 pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milestone> {
-    let mut first: Vec<(u16, FactIndex)> = Vec::new();
+    let mut first: [Option<FactIndex>; EVENT_TYPES.len()] = [None; EVENT_TYPES.len()];
     for (index, fact) in facts.counting() {
-        let Some(kind) = fact.row.filter(|kind| kind.milestone) else { continue };
-        match first.iter_mut().find(|(id, _)| *id == kind.id) {
-            None => first.push((kind.id, index)),
-            // Any time that is plausible is better than one that is not.
-            Some((_, known)) if facts.is_plausible(index) && !facts.is_plausible(*known) => {
-                *known = index;
-            }
-            Some(_) => {}
+        let Some(first) = first.get_mut(fact.kind.place()) else { continue };
+        // Any time that is plausible is better than one that is not.
+        let better = |known: FactIndex| facts.is_plausible(index) && !facts.is_plausible(known);
+        if first.is_none_or(better) {
+            *first = Some(index);
         }
     }
-    let mut found = Vec::with_capacity(first.len());
-    for (kind, counter) in MILESTONES.iter() {
-        let reached = first.iter().find(|(id, _)| *id == kind.id).map(|(_, index)| *index);
+    let mut found = Vec::with_capacity(facts.all.len());
+    for (kind, row, counter) in MILESTONES.iter() {
+        let reached = first.get(kind.place()).copied().flatten();
         let implied = |counter| lines.list.iter().any(|line| line.implied(counter).is_positive());
         if reached.is_none() && !counter.is_some_and(implied) {
             continue;
         }
         let completed = counter.and_then(|counter| completed_by(lines, counter));
         found.push(Milestone {
-            name: kind.name.to_owned(),
+            name: row.name.to_owned(),
             implied: reached.is_none(),
             first: reached.map(|index| time_of(facts, index)),
             completed: completed.map(|index| time_of(facts, index)),

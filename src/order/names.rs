@@ -43,6 +43,59 @@ impl<N: Copy + Eq + Hash> Names<N> {
     }
 }
 
+/// Something for each name.
+#[derive(Clone, Debug)]
+pub(crate) struct ByName<N, V> {
+    names: Names<N>,
+    values: Vec<V>,
+}
+
+impl<N, V> Default for ByName<N, V> {
+    fn default() -> Self {
+        Self { names: Names::default(), values: Vec::new() }
+    }
+}
+
+impl<N: Copy + Eq + Hash, V> ByName<N, V> {
+    pub(crate) fn get(&self, name: N) -> Option<&V> {
+        self.values.get(self.names.find(name)?)
+    }
+
+    /// The last word counts.
+    pub(crate) fn set(&mut self, name: N, value: V) {
+        let (number, _) = self.names.number(name);
+        match self.values.get_mut(number) {
+            Some(known) => *known = value,
+            None => self.values.push(value),
+        }
+    }
+
+    /// What was said of a name first; of a new one, this.
+    pub(crate) fn first(&mut self, name: N, value: V) -> V
+    where
+        V: Copy,
+    {
+        let (number, new) = self.names.number(name);
+        if new {
+            self.values.push(value);
+        }
+        self.values.get(number).copied().unwrap_or(value)
+    }
+}
+
+impl<N: Copy + Eq + Hash, V> ByName<N, Vec<V>> {
+    /// One more of a name.
+    pub(crate) fn push(&mut self, name: N, value: V) {
+        let (number, new) = self.names.number(name);
+        if new {
+            self.values.push(Vec::new());
+        }
+        if let Some(values) = self.values.get_mut(number) {
+            values.push(value);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +111,22 @@ mod tests {
             }
             assert_eq!(names.find("unknown"), None);
         }
+    }
+
+    #[test]
+    fn a_name_keeps_what_was_said_first_or_last_or_all_of_it() {
+        let texts: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
+        let (mut one, mut all) = (ByName::default(), ByName::default());
+        for (number, text) in texts.iter().enumerate() {
+            assert_eq!(one.first(text.as_str(), number), number);
+            assert_eq!(one.first(text.as_str(), 99), number);
+            one.set(text.as_str(), number + 1);
+            all.push(text.as_str(), number);
+            all.push("n0", number);
+        }
+        assert_eq!(one.get("n7"), Some(&8));
+        assert_eq!(all.get("n7"), Some(&vec![7]));
+        assert_eq!(all.get("n0").map(Vec::len), Some(21));
+        assert_eq!(one.get("unknown"), None);
     }
 }

@@ -5,12 +5,12 @@
 //! Names that one event gives together belong to one package. A tracking number alone is no name:
 //! carriers use one twice, and tell the uses apart by an id of their own or not at all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::contents::{About, Goods, Load};
 use super::facts::{FactIndex, Facts};
 use super::lines::Lines;
-use super::names::Names;
+use super::names::{ByName, Names};
 use crate::event::{Fact, Group, Kind, path};
 
 /// A package, or a shipment or order whose packages nobody names.
@@ -152,16 +152,15 @@ impl<'a> Finder<'a> {
         if !fact.has(path::CARTON_ID) {
             return;
         }
-        let package = fact.all_texts(path::CARTON_ID);
         let sighting = Sighting {
             fact: index,
-            carton_id: package.text(path::CARTON_ID),
-            sscc: package.text(path::SSCC),
-            label_id: package.text(path::LABEL_ID),
-            tracking_number: package.text(path::TRACKING_NUMBER),
-            tracking_unique_id: package.text(path::TRACKING_UNIQUE_ID),
-            carrier: package.text(path::PACKAGE_CARRIER),
-            shipment_id: first_of(package.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
+            carton_id: fact.text(path::CARTON_ID),
+            sscc: fact.text(path::SSCC),
+            label_id: fact.text(path::LABEL_ID),
+            tracking_number: fact.text(path::TRACKING_NUMBER),
+            tracking_unique_id: fact.text(path::TRACKING_UNIQUE_ID),
+            carrier: fact.text(path::PACKAGE_CARRIER),
+            shipment_id: first_of(fact.text(path::PACKAGE_SHIPMENT_ID), fact, path::SHIPMENT_ID),
             former: false,
             voided: fact.kind == Kind::LABEL_VOIDED,
         };
@@ -217,7 +216,7 @@ impl<'a> Finder<'a> {
 
     fn hear_cartons(&mut self, index: FactIndex, fact: &Fact<'a>) {
         let mut heard: Vec<&str> = Vec::new();
-        for carton_id in fact.lines().map(|line| line.carton) {
+        for carton_id in fact.lines.iter().map(|line| line.carton) {
             if !carton_id.is_empty() && !heard.contains(&carton_id) {
                 heard.push(carton_id);
                 let sighting = Sighting { fact: index, carton_id, ..Sighting::default() };
@@ -330,31 +329,33 @@ impl<'a> Packages<'a> {
         facts: &Facts<'a>,
         lines: &Lines<'a>,
     ) {
-        let mut places: HashMap<&'a str, Vec<usize>> = HashMap::new();
-        let mut confirmed: HashMap<&str, FactIndex> = HashMap::new();
-        let named: HashSet<&str> = self.list.iter().map(|package| package.shipment_id).collect();
+        let mut places: ByName<&'a str, Vec<usize>> = ByName::default();
+        let mut confirmed: ByName<&str, FactIndex> = ByName::default();
+        let mut named: Names<&str> = Names::default();
+        for package in &self.list {
+            named.number(package.shipment_id);
+        }
         for (index, shipment_id) in of_shipments {
             let fact = facts.get(*index);
             if fact.is_some_and(|fact| fact.kind == Kind::SHIPMENT_CONFIRMED)
-                && !named.contains(shipment_id)
+                && named.find(shipment_id).is_none()
             {
-                confirmed.insert(shipment_id, *index);
+                confirmed.set(shipment_id, *index);
             }
         }
         self.take_cartons(lines, &confirmed);
         self.take_scanned(of_shipments);
         for (place, package) in self.list.iter().enumerate() {
-            places.entry(package.shipment_id).or_default().push(place);
+            places.push(package.shipment_id, place);
         }
         for (index, shipment_id) in of_shipments {
             let carrier = facts.get(*index).map_or("", |fact| fact.text(path::SHIPMENT_CARRIER));
             let sighting = Sighting { fact: *index, shipment_id, carrier, ..Sighting::default() };
-            let its = places.entry(shipment_id).or_default();
-            if its.is_empty() {
-                its.push(self.list.len());
+            if places.get(shipment_id).is_none() {
+                places.push(shipment_id, self.list.len());
                 self.list.push(Package::default());
             }
-            for place in its {
+            for place in places.get(shipment_id).into_iter().flatten() {
                 if let Some(package) = self.list.get_mut(*place) {
                     package.see(&sighting);
                 }

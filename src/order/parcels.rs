@@ -1,8 +1,6 @@
 //! What was carried and delivered in packages whose scans name no lines.
 //! Does not know words beyond those of the way.
 
-use std::collections::HashSet;
-
 use super::contents::{Goods, Load};
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
@@ -200,12 +198,16 @@ fn leave_out_told(
         return;
     }
     let known = packages.list.iter().filter(|package| !package.contents.is_empty());
-    let known: HashSet<FactIndex> = known.flat_map(|one| one.facts.iter().copied()).collect();
+    let mut is_known = vec![false; packages.by_fact.len()];
+    for fact in known.flat_map(|one| &one.facts) {
+        is_known.get_mut(*fact).into_iter().for_each(|known| *known = true);
+    }
+    let is_known = |fact: FactIndex| is_known.get(fact).copied().unwrap_or_default();
     for counter in [Counter::COLLECTED, Counter::DELIVERED] {
         let mut told = vec![Quantity::ZERO; lines.list.len()];
         let postings = lines.postings.list.iter();
         for one in postings.filter(|one| one.counter == counter && lines.counts(one)) {
-            if let Some(told) = told.get_mut(one.line).filter(|_| !known.contains(&one.fact)) {
+            if let Some(told) = told.get_mut(one.line).filter(|_| !is_known(one.fact)) {
                 *told += one.quantity;
             }
         }

@@ -5,15 +5,13 @@
 //! much is a posting below zero. What says no quantity is kept as it was said: all of something
 //! (a mark), or that something is taken back (a withdrawal).
 
-use std::collections::HashMap;
-
 use super::counter::Counter;
 use super::facts::{FactIndex, Facts};
 use super::moves::{
     Move, Reach, carton_of, is_reversal, lift_of, move_of, names_otherwise, reach_of_line,
     reach_of_order, thing_of,
 };
-use super::names::Names;
+use super::names::{ByName, Names};
 use super::quantity::Quantity;
 use super::stage::Stage;
 use crate::event::{Fact, FactLine, Group, Kind, path};
@@ -93,7 +91,7 @@ pub(crate) struct Postings<'a> {
     /// Lines that were reopened after a cancellation.
     pub(crate) reopened: Vec<(LineIndex, FactIndex)>,
     /// Shipments by the tracking numbers that they were confirmed with.
-    by_number: HashMap<&'a str, &'a str>,
+    by_number: ByName<&'a str, &'a str>,
     /// The order was closed, and nobody has reopened it.
     is_closed: bool,
     numbers: Names<&'a str>,
@@ -103,7 +101,8 @@ pub(crate) struct Postings<'a> {
 
 impl<'a> Postings<'a> {
     pub(crate) fn of(facts: &Facts<'a>) -> Self {
-        let mut postings = Self::default();
+        let said = facts.all.iter().map(|fact| fact.lines.len()).sum();
+        let mut postings = Self { list: Vec::with_capacity(said), ..Self::default() };
         let mut cartons = Vec::new();
         for (index, fact) in facts.counting() {
             match fact.kind {
@@ -164,8 +163,8 @@ impl<'a> Postings<'a> {
     /// Claims say nothing of lines.
     pub(super) fn name_lines(&mut self, fact: &Fact<'a>) {
         if fact.group() != Some(Group::Meta) {
-            for said in fact.lines() {
-                self.line(&said);
+            for said in &fact.lines {
+                self.line(said);
             }
         }
     }
@@ -218,11 +217,11 @@ impl<'a> Postings<'a> {
 
     fn add(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let whole = fact.text(path::CANCELLATION_SCOPE) == "order" && counter == Counter::CANCELLED;
-        for said in fact.lines() {
-            let line = self.line(&said);
+        for said in &fact.lines {
+            let line = self.line(said);
             match Quantity::of(said.quantity) {
                 Some(quantity) if !whole => {
-                    self.post_said((index, fact), (line, counter), (&said, quantity));
+                    self.post_said((index, fact), (line, counter), (said, quantity));
                 }
                 _ => {
                     if let Some(reach) = reach_of_line(fact.kind, counter).filter(|_| !whole) {
@@ -250,8 +249,8 @@ impl<'a> Postings<'a> {
             Stage::WAVED => fact.text(path::WAVE_ID),
             _ => fact.text(path::RELEASE_ID),
         };
-        for said in fact.lines() {
-            let line = self.line(&said);
+        for said in &fact.lines {
+            let line = self.line(said);
             self.mark(index, (Some(line), Reach::Lift(stage)), thing);
         }
         if !fact.has_lines() {
@@ -262,8 +261,8 @@ impl<'a> Postings<'a> {
     fn take(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let mut lines = Vec::new();
         let returned = fact.kind == Kind::SHIPMENT_RETURNED_TO_SENDER;
-        for said in fact.lines() {
-            let line = self.line(&said);
+        for said in &fact.lines {
+            let line = self.line(said);
             if fact.kind == Kind::ORDER_REOPENED {
                 self.reopened.push((line, index));
             }
@@ -271,7 +270,7 @@ impl<'a> Postings<'a> {
                 // The type says the sign.
                 Some(quantity) => {
                     let taken = -quantity.max(-quantity);
-                    self.post_said((index, fact), (line, counter), (&said, taken));
+                    self.post_said((index, fact), (line, counter), (said, taken));
                 }
                 None => lines.push(line),
             }
@@ -325,7 +324,7 @@ impl<'a> Postings<'a> {
 
     fn remove_wave(&mut self, fact: &Fact<'a>) {
         let thing = fact.text(path::WAVE_ID);
-        let lines: Vec<LineIndex> = fact.lines().map(|said| self.line(&said)).collect();
+        let lines: Vec<LineIndex> = fact.lines.iter().map(|said| self.line(said)).collect();
         self.undo(Stage::WAVED.place(), |mark| {
             let named = thing.is_empty() || mark.thing == thing;
             named && (lines.is_empty() || mark.line.is_some_and(|line| lines.contains(&line)))
@@ -338,7 +337,7 @@ impl<'a> Postings<'a> {
             let numbers = fact.texts(path::TRACKING_NUMBERS);
             let numbers = numbers.chain([fact.text(path::TRACKING_NUMBER)]);
             let numbers = numbers.filter(|number| !number.is_empty());
-            self.by_number.extend(numbers.map(|number| (number, shipment)));
+            numbers.for_each(|number| self.by_number.set(number, shipment));
         }
     }
 
@@ -358,7 +357,7 @@ impl<'a> Postings<'a> {
 
     fn substitute(&mut self, index: FactIndex, fact: &Fact<'a>) {
         let from = fact.text(path::FROM_LINE_ID);
-        let listed = fact.lines().next().unwrap_or_default();
+        let listed = fact.lines.first().copied().unwrap_or_default();
         let from = if from.is_empty() { listed.line_id } else { from };
         let quantity =
             Quantity::of(fact.text(path::FROM_QUANTITY)).or_else(|| Quantity::of(listed.quantity));

@@ -1,9 +1,8 @@
 //! The names under which an order is found: those in the list of each event, and those in
 //! typed details. Does not know where they are indexed.
 
-use std::collections::HashMap;
-
 use super::facts::{FactIndex, Facts};
+use super::names::ByName;
 use crate::event::{Fact, FactReference, Kind, Path, path};
 use crate::proto;
 use crate::time::timestamp;
@@ -59,23 +58,27 @@ pub(crate) fn references_of(facts: &Facts<'_>) -> Vec<proto::OrderReference> {
 }
 
 /// The carriers of shipments, as said first.
-fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> HashMap<&'a str, &'a str> {
-    let mut carriers = HashMap::new();
+fn carriers_of<'f, 'a: 'f>(facts: impl Iterator<Item = &'f Fact<'a>>) -> ByName<&'a str, &'a str> {
+    let mut carriers = ByName::default();
     for fact in facts {
         let own = [path::SHIPMENT_ID, path::SHIPMENT_CARRIER];
         let of_package = [path::PACKAGE_SHIPMENT_ID, path::PACKAGE_CARRIER];
         for [shipment, carrier] in [own, of_package].map(|pair| pair.map(|path| fact.text(path))) {
             if !shipment.is_empty() && !carrier.is_empty() {
-                carriers.entry(shipment).or_insert(carrier);
+                carriers.first(shipment, carrier);
             }
         }
     }
     carriers
 }
 
+/// So many of the references that were heard last are looked at: events that follow each other
+/// often carry the same ones.
+const LAST: usize = 8;
+
 struct Found<'f, 'a> {
     facts: &'f Facts<'a>,
-    /// Each as often as it was said, until they are joined.
+    /// Some of them several times, until they are joined.
     uses: Vec<(FactReference<'a>, Use)>,
     /// Earliest first.
     orphans: Vec<Orphan<'a>>,
@@ -94,16 +97,18 @@ impl<'a> Found<'_, 'a> {
 
     /// Gives each orphan the issuer by whom others know it, or else the carrier of its shipment, or
     /// else the source that named it first.
-    fn adopt(&mut self, carriers: &HashMap<&str, &'a str>) {
-        let mut known: HashMap<(&str, &str), &'a str> = HashMap::new();
+    fn adopt(&mut self, carriers: &ByName<&str, &'a str>) {
+        let mut known: ByName<(&str, &str), &'a str> = ByName::default();
         for reference in self.uses.iter().map(|(one, _)| one).filter(|one| !one.issuer.is_empty()) {
-            let issuer = known.entry((reference.kind, reference.value)).or_insert(reference.issuer);
-            *issuer = reference.issuer.min(issuer);
+            let name = (reference.kind, reference.value);
+            if reference.issuer < known.first(name, reference.issuer) {
+                known.set(name, reference.issuer);
+            }
         }
         for orphan in std::mem::take(&mut self.orphans) {
             let FactReference { kind, value, issuer: source, .. } = orphan.reference;
             let carrier = carriers.get(orphan.shipment_id).copied().unwrap_or(source);
-            let issuer = *known.entry((kind, value)).or_insert(carrier);
+            let issuer = known.first((kind, value), carrier);
             let reference = FactReference { issuer, ..orphan.reference };
             note(self.facts, &mut self.uses, (orphan.fact, reference));
         }
@@ -117,7 +122,12 @@ fn note<'a>(
 ) {
     let (offset, at) = (facts.offset(index), facts.at_ns(index));
     let times = facts.is_plausible(index).then_some((at, at));
-    uses.push((reference, Use { offsets: (offset, offset), times }));
+    let its = Use { offsets: (offset, offset), times };
+    let mut last = uses.iter_mut().rev().take(LAST);
+    match last.find(|(known, _)| *known == reference) {
+        Some((_, known)) => known.join(its),
+        None => uses.push((reference, its)),
+    }
 }
 
 impl Use {
@@ -142,9 +152,9 @@ enum From<'a> {
 
 /// Every reference of an event that something can be found by, without its role.
 fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, From<'a>)) {
-    for reference in fact.references() {
+    for reference in &fact.references {
         if !reference.kind.is_empty() && !reference.value.is_empty() {
-            each(FactReference { role: "", ..reference }, From::Issuer);
+            each(FactReference { role: "", ..*reference }, From::Issuer);
         }
     }
     let warehouse = fact.text(path::WAREHOUSE);
@@ -159,22 +169,20 @@ fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, F
         }
     };
     if fact.has(path::CARTON_ID) {
-        let package = fact.all_texts(path::CARTON_ID);
-        let carrier = package.text(path::PACKAGE_CARRIER);
-        give("carton", house, package.text(path::CARTON_ID));
-        give("sscc", "", package.text(path::SSCC));
-        give("tracking", carrier, package.text(path::TRACKING_NUMBER));
-        give("mother_tracking", carrier, package.text(path::MOTHER_TRACKING_NUMBER));
-        give("shipment", house, package.text(path::PACKAGE_SHIPMENT_ID));
+        let carrier = fact.text(path::PACKAGE_CARRIER);
+        give("carton", house, fact.text(path::CARTON_ID));
+        give("sscc", "", fact.text(path::SSCC));
+        give("tracking", carrier, fact.text(path::TRACKING_NUMBER));
+        give("mother_tracking", carrier, fact.text(path::MOTHER_TRACKING_NUMBER));
+        give("shipment", house, fact.text(path::PACKAGE_SHIPMENT_ID));
     }
     if fact.has(path::SHIPMENT_ID) {
-        let shipment = fact.all_texts(path::SHIPMENT_ID);
-        let carrier = shipment.text(path::SHIPMENT_CARRIER);
-        give("shipment", house, shipment.text(path::SHIPMENT_ID));
-        give("load", house, shipment.text(path::LOAD_ID));
-        give("bol", fact.source, shipment.text(path::BOL));
-        give("pro", carrier, shipment.text(path::PRO));
-        give("manifest", carrier, shipment.text(path::MANIFEST_ID));
+        let carrier = fact.text(path::SHIPMENT_CARRIER);
+        give("shipment", house, fact.text(path::SHIPMENT_ID));
+        give("load", house, fact.text(path::LOAD_ID));
+        give("bol", fact.source, fact.text(path::BOL));
+        give("pro", carrier, fact.text(path::PRO));
+        give("manifest", carrier, fact.text(path::MANIFEST_ID));
         fact.texts(path::TRACKING_NUMBERS).for_each(|number| give("tracking", carrier, number));
         fact.texts(path::CARTON_IDS).for_each(|carton| give("carton", house, carton));
     }

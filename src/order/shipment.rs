@@ -130,7 +130,7 @@ impl<'a> Steps<'_, 'a> {
 
     /// Whether nothing of a shipment is left, or the reversal says no quantities.
     fn is_reversed_whole(&self, fact: &Fact<'a>) -> bool {
-        if fact.lines().all(|line| line.quantity.is_empty()) {
+        if fact.lines.iter().all(|line| line.quantity.is_empty()) {
             return true;
         }
         let thing = fact.text(path::SHIPMENT_ID);

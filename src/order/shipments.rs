@@ -1,9 +1,7 @@
 //! Shipments: what is said of each, and where its packages are. Does not know lines.
 
-use std::collections::HashMap;
-
 use super::folded::Folded;
-use super::names::Names;
+use super::names::{ByName, Names};
 use super::packages::Package;
 use super::shipment::range_of;
 use super::show::{Shown, words};
@@ -32,9 +30,9 @@ pub(crate) fn shipments_of(folded: &Folded<'_>) -> Vec<proto::Shipment> {
             }
         }
     }
-    let mut packages_of: HashMap<&str, Vec<(&Package<'_>, Word)>> = HashMap::new();
+    let mut packages_of: ByName<&str, Vec<(&Package<'_>, Word)>> = ByName::default();
     for (package, place) in folded.packages.list.iter().zip(&folded.shipping.packages) {
-        packages_of.entry(package.shipment_id).or_default().push((package, place.stage));
+        packages_of.push(package.shipment_id, (package, place.stage));
     }
     let shown = shipments.into_iter().map(|(shipment_id, facts)| {
         let said = |path| {
@@ -42,7 +40,7 @@ pub(crate) fn shipments_of(folded: &Folded<'_>) -> Vec<proto::Shipment> {
             let mut texts = texts.map(|fact| Fact::text(fact, path));
             texts.find(|text| !text.is_empty()).unwrap_or_default().to_owned()
         };
-        let packages = packages_of.remove(shipment_id).unwrap_or_default();
+        let packages = packages_of.get(shipment_id).map_or(&[][..], Vec::as_slice);
         let range = range_of(packages.iter().map(|(_, stage)| *stage));
         let voided = Dimension::Shipment.word("voided").unwrap_or(Word(0));
         let named = packages.iter().map(|(package, _)| package).filter(|one| one.is_named());

@@ -16,7 +16,7 @@ use super::shown_lines::shown_lines;
 use super::status::{OrderStatus, Standing};
 use super::words::Dimension;
 use super::{History, shipments};
-use crate::event::{Fact, RecordedEvent, path};
+use crate::event::{Fact, Kind, RecordedEvent, path};
 use crate::num::u64_from;
 use crate::proto::{self, HoldBlock, OrderRelationKind};
 use crate::time::{signed, timestamp};
@@ -126,9 +126,8 @@ pub(crate) fn order_of(folded: &Folded<'_>, history: &History<'_>) -> proto::Ord
 /// What is said of other orders, by this one and by them.
 fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::RelatedOrder> {
     let own = history.events.iter().filter(|recorded| is_own(history, recorded));
-    let named = own
-        .clone()
-        .any(|one| matches!(one.event.event_type(), "ref.linked" | "order.split" | "order.merged"));
+    let linking = [Kind::REF_LINKED, Kind::ORDER_SPLIT, Kind::ORDER_MERGED];
+    let named = folded.facts.all.iter().any(|fact| linking.contains(&fact.kind));
     let mut related: Vec<proto::RelatedOrder> = Vec::new();
     if named {
         let own: Vec<RecordedEvent> = own.cloned().collect();
@@ -276,7 +275,7 @@ impl Shown<'_, '_> {
             fact.text(path::HOLD_KIND).clone_into(&mut shown.kind);
             let scope = if scope.is_empty() { "order" } else { scope };
             scope.clone_into(&mut shown.scope);
-            shown.line_ids = fact.lines().map(|line| line.line_id.to_owned()).collect();
+            shown.line_ids = fact.lines.iter().map(|line| line.line_id.to_owned()).collect();
             let blocks = fact.numbers(path::HOLD_BLOCKS).into_iter();
             let blocks = blocks.filter_map(|number| i32::try_from(number).ok());
             shown.blocks = blocks.filter(|block| HoldBlock::try_from(*block).is_ok()).collect();
@@ -300,7 +299,7 @@ impl Shown<'_, '_> {
         let own = raised.filter(|_| exception.source != LEDGER);
         let said = own.and_then(reason_of).unwrap_or_default();
         let resolution = resolved.map_or("", |fact| match fact.text(path::RESOLUTION) {
-            "" => fact.type_name(),
+            "" => fact.type_name,
             resolution => resolution,
         });
         proto::OrderException {

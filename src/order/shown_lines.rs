@@ -3,37 +3,39 @@
 
 use std::collections::HashMap;
 
-use super::counter::Counter;
+use super::counter::{ByCounter, Counter};
 use super::evidence::Moved;
-use super::facts::{FactIndex, Facts};
 use super::folded::Folded;
 use super::fulfillment::Range;
 use super::lines::Line;
 use super::moment::Natural;
 use super::postings::LineIndex;
 use super::show::{positive, words};
+use super::stage::Stage;
 use super::words::Dimension;
-use crate::event::Kind;
+use crate::event::{Fact, Kind};
 use crate::proto;
 
-/// The offsets of facts, by line and by what they moved, rising.
+/// The offsets of the facts that moved a line, by what they moved.
+#[derive(Debug, Default)]
 struct Offsets {
-    counters: Vec<((LineIndex, Counter), u64)>,
-    commercial: Vec<(LineIndex, u64)>,
-    fulfillment: Vec<(LineIndex, u64)>,
-    /// Of what was said of the order before it was released.
-    agreed: Vec<u64>,
+    counters: ByCounter<Vec<u64>>,
+    commercial: Vec<u64>,
+    fulfillment: Vec<u64>,
 }
 
 /// The lines, by id.
 pub(super) fn shown_lines(folded: &Folded<'_>) -> Vec<proto::OrderLine> {
-    let offsets = Offsets::of(folded);
+    let agreed = agreed(folded);
     let mut uncounted = uncounted(folded);
-    let mut lines: Vec<(LineIndex, &Line<'_>)> = folded.lines.list.iter().enumerate().collect();
-    lines.sort_by_key(|(_, line)| Natural(line.name.line_id));
+    let offsets = offsets_by_line(folded);
+    let mut lines: Vec<(LineIndex, &Line<'_>, Offsets)> = Vec::with_capacity(offsets.len());
+    let with_offsets = folded.lines.list.iter().zip(offsets).enumerate();
+    lines.extend(with_offsets.map(|(index, (line, offsets))| (index, line, offsets)));
+    lines.sort_by_key(|(_, line, _)| Natural(line.name.line_id));
     let mut shown: Vec<proto::OrderLine> = Vec::with_capacity(lines.len());
-    for (index, line) in lines {
-        shown.push(shown_line(folded, (index, line), &offsets));
+    for (index, line, offsets) in lines {
+        shown.push(shown_line(folded, (index, line), (offsets, &agreed)));
         if let (Some(uncounted), Some(shown)) = (uncounted.remove(&index), shown.last_mut()) {
             shown.uncounted = uncounted;
         }
@@ -41,92 +43,82 @@ pub(super) fn shown_lines(folded: &Folded<'_>) -> Vec<proto::OrderLine> {
     shown
 }
 
-impl Offsets {
-    fn of(folded: &Folded<'_>) -> Self {
-        let (facts, lines) = (&folded.facts, &folded.lines);
-        let counted = lines.postings.list.iter().filter(|posting| lines.counts(posting));
-        let counters =
-            counted.map(|one| ((one.line, one.counter), facts.offset(one.fact))).collect();
-        let read = |read: &[Counter], moved| {
-            let counted = lines.postings.list.iter().filter(|one| lines.counts(one));
-            let its =
-                counted.filter(|one| WANTED.contains(&one.counter) || read.contains(&one.counter));
-            by_line(facts, its.map(|one| (one.line, one.fact)).chain(of_lines(moved)))
-        };
-        let agreed = folded.evidence.commercial.iter().filter(|moved| {
-            let kind = facts.get(moved.fact).map(|fact| fact.kind);
-            matches!(kind, Some(Kind::ORDER_REQUESTED | Kind::ORDER_ACCEPTED))
-        });
-        Self {
-            counters: rising(counters),
-            commercial: read(&DEAL, &folded.evidence.commercial),
-            fulfillment: read(&WORK, &folded.evidence.fulfillment),
-            agreed: agreed.map(|moved| facts.offset(moved.fact)).collect(),
+fn offsets_by_line(folded: &Folded<'_>) -> Vec<Offsets> {
+    let (facts, lines) = (&folded.facts, &folded.lines);
+    let mut found: Vec<Offsets> = lines.list.iter().map(|_| Offsets::default()).collect();
+    for posting in lines.postings.list.iter().filter(|posting| lines.counts(posting)) {
+        let Some(its) = found.get_mut(posting.line) else { continue };
+        let offset = facts.offset(posting.fact);
+        its.counters.slot(posting.counter).into_iter().for_each(|list| list.push(offset));
+        if is_wanted(posting.counter) || is_deal(posting.counter) {
+            its.commercial.push(offset);
+        }
+        if is_wanted(posting.counter) || is_work(posting.counter) {
+            its.fulfillment.push(offset);
         }
     }
+    let of_line = |one: &Moved| Some((one.line?, facts.offset(one.fact)));
+    for (line, offset) in folded.evidence.commercial.iter().filter_map(of_line) {
+        found.get_mut(line).into_iter().for_each(|its| its.commercial.push(offset));
+    }
+    for (line, offset) in folded.evidence.fulfillment.iter().filter_map(of_line) {
+        found.get_mut(line).into_iter().for_each(|its| its.fulfillment.push(offset));
+    }
+    found
 }
 
-/// What says what is wanted of a line.
-const WANTED: [Counter; 5] = [
-    Counter::ORDERED,
-    Counter::CANCELLED,
-    Counter::SUBSTITUTED_OUT,
-    Counter::SPLIT_OUT,
-    Counter::SHORT_CLOSED,
-];
-/// What is read for the commercial side; what was shipped is, where it moved that side.
-const DEAL: [Counter; 2] = [Counter::RELEASED, Counter::INVOICED];
-/// What is read for fulfillment; what was handed over is, where it moved that side.
-const WORK: [Counter; 7] = [
-    Counter::RELEASED,
-    Counter::ALLOCATED,
-    Counter::PICKED,
-    Counter::PACKED,
-    Counter::STAGED,
-    Counter::LOADED,
-    Counter::SHIPPED,
-];
-
-fn of_lines(moved: &[Moved]) -> impl Iterator<Item = (LineIndex, FactIndex)> {
-    moved.iter().filter_map(|one| Some((one.line?, one.fact)))
+/// The offsets of what was said of the order before it was released.
+fn agreed(folded: &Folded<'_>) -> Vec<u64> {
+    let said = folded.evidence.commercial.iter().filter_map(|moved| folded.facts.get(moved.fact));
+    let agreed =
+        said.filter(|fact| matches!(fact.kind, Kind::ORDER_REQUESTED | Kind::ORDER_ACCEPTED));
+    agreed.map(Fact::offset).collect()
 }
 
-fn by_line(
-    facts: &Facts<'_>,
-    of_lines: impl Iterator<Item = (LineIndex, FactIndex)>,
-) -> Vec<(LineIndex, u64)> {
-    rising(of_lines.map(|(line, fact)| (line, facts.offset(fact))).collect())
+/// Whether a counter says what is wanted of a line.
+fn is_wanted(counter: Counter) -> bool {
+    matches!(
+        counter,
+        Counter::ORDERED
+            | Counter::CANCELLED
+            | Counter::SUBSTITUTED_OUT
+            | Counter::SPLIT_OUT
+            | Counter::SHORT_CLOSED
+    )
 }
 
-fn rising<T: Ord>(mut list: Vec<T>) -> Vec<T> {
-    list.sort_unstable();
-    list.dedup();
-    list
+/// Whether a counter is read for the commercial side; what was shipped is, where it moved that
+/// side.
+fn is_deal(counter: Counter) -> bool {
+    matches!(counter, Counter::RELEASED | Counter::INVOICED)
 }
 
-/// The offsets that stand under a key.
-fn under<K: Ord>(list: &[(K, u64)], key: &K) -> Vec<u64> {
-    let from = list.partition_point(|(its, _)| its < key);
-    let to = list.partition_point(|(its, _)| its <= key);
-    list.get(from..to).unwrap_or_default().iter().map(|(_, offset)| *offset).collect()
+/// Whether a counter is read for fulfillment; what was handed over is, where it moved that side.
+fn is_work(counter: Counter) -> bool {
+    Stage::COUNTED.iter().any(|(_, its)| *its == counter)
+}
+
+fn rising(mut offsets: Vec<u64>) -> Vec<u64> {
+    offsets.sort_unstable();
+    offsets.dedup();
+    offsets
 }
 
 fn shown_line(
     folded: &Folded<'_>,
     (index, line): (LineIndex, &Line<'_>),
-    offsets: &Offsets,
+    (mut offsets, agreed): (Offsets, &[u64]),
 ) -> proto::OrderLine {
     let range = |ranges: &[Range], dimension, offsets: Vec<u64>| {
         let range = ranges.get(index).copied();
+        let offsets = rising(offsets);
         range.map(|range| proto::DimensionStatus { offsets, ..words(dimension, range) })
     };
-    let mut deal = under(&offsets.commercial, &index);
     let released = Dimension::Commercial.word("released");
     let word = folded.commercial.lines.get(index).map(|range| range.low);
     if word < released {
-        deal.extend(&offsets.agreed);
+        offsets.commercial.extend(agreed);
     }
-    let done = under(&offsets.fulfillment, &index);
     let mut shown = proto::OrderLine {
         line_id: line.name.line_id.to_owned(),
         parent_line_id: line.name.parent_line_id.to_owned(),
@@ -136,8 +128,8 @@ fn shown_line(
         demand: line.demand.text(),
         demand_inferred: !line.demand_is_known(),
         open_quantity: line.open.text(),
-        commercial: range(&folded.commercial.lines, Dimension::Commercial, rising(deal)),
-        fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, done),
+        commercial: range(&folded.commercial.lines, Dimension::Commercial, offsets.commercial),
+        fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, offsets.fulfillment),
         ..proto::OrderLine::default()
     };
     for counter in Counter::all() {
@@ -145,10 +137,11 @@ fn shown_line(
         if !line.posted.get(counter) && !implied.is_positive() {
             continue;
         }
+        let offsets = offsets.counters.slot(counter).map(std::mem::take);
         *counter.field(&mut shown) = Some(proto::LineQuantity {
             quantity: line.sum(counter).text(),
             implied_quantity: positive(implied),
-            offsets: under(&offsets.counters, &(index, counter)),
+            offsets: rising(offsets.unwrap_or_default()),
         });
     }
     shown

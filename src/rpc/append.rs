@@ -1,19 +1,20 @@
 //! `Append` and `AppendStream`. Does not know how a batch is decided.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
-use super::convert::{append_response, batch};
+use super::convert::{append_response, batch, raw_batch};
 use super::explain::explain;
 use super::service::Shutdown;
-use super::status::{IntoStatus as _, class_of, status};
+use super::status::{IntoStatus as _, class_of, invalid, status};
 use super::wire;
-use crate::ledger::{AppendError, FailureClass, Ledger, Pending};
+use crate::delivery::{DeadLetterError, DeadLetters, Keeping};
+use crate::event::Violation;
+use crate::ledger::{AppendError, Appended, FailureClass, Ledger, Pending};
 
 /// Batches of more events are prepared on a thread that may take its time.
 const INLINE_EVENTS_MAX: usize = 16;
@@ -22,34 +23,80 @@ const IN_FLIGHT_MAX: usize = 1024;
 
 /// Appends one batch.
 pub(super) async fn append(
-    ledger: &Arc<Ledger>,
+    letters: &DeadLetters,
     request: wire::AppendRequest,
 ) -> Result<wire::AppendResponse, Status> {
-    let appended = submit(ledger, request).await?.await;
-    Ok(append_response(&appended.map_err(AppendError::into_status)?))
+    let appended = submit(letters, request).await?.await;
+    Ok(append_response(&appended?))
+}
+
+/// A batch on its way: what is refused of it is kept, or refuses it.
+enum Submitted {
+    Strict(Pending),
+    Keeping(Keeping),
+}
+
+impl Future for Submitted {
+    type Output = Result<Appended, Status>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match &mut *self {
+            Self::Strict(pending) => {
+                ready!(Pin::new(pending).poll(context)).map_err(AppendError::into_status)
+            }
+            Self::Keeping(keeping) => {
+                ready!(Pin::new(keeping).poll(context)).map_err(DeadLetterError::into_status)
+            }
+        })
+    }
 }
 
 /// Validates a batch, looks up its orders and sends it to the writer.
-async fn submit(ledger: &Arc<Ledger>, request: wire::AppendRequest) -> Result<Pending, Status> {
-    if request.events.len() <= INLINE_EVENTS_MAX {
-        return submit_now(ledger, request);
+async fn submit(letters: &DeadLetters, request: wire::AppendRequest) -> Result<Submitted, Status> {
+    let keeps = keeps(request.on_refusal)?;
+    let is_short = request.events.len() <= INLINE_EVENTS_MAX;
+    if is_short && (!keeps || letters.knows_sources_of(&request.events)) {
+        return submit_now(letters, request, keeps);
     }
-    let ledger = Arc::clone(ledger);
-    let submitted = tokio::task::spawn_blocking(move || submit_now(&ledger, request)).await;
+    let letters = letters.clone();
+    let submitted = tokio::task::spawn_blocking(move || submit_now(&letters, request, keeps)).await;
     submitted.unwrap_or_else(|error| {
         Err(status(Code::Internal, "INTERNAL", FailureClass::NotWritten, error.to_string()))
     })
 }
 
-fn submit_now(ledger: &Ledger, request: wire::AppendRequest) -> Result<Pending, Status> {
+fn submit_now(
+    letters: &DeadLetters,
+    request: wire::AppendRequest,
+    keeps: bool,
+) -> Result<Submitted, Status> {
+    if keeps {
+        let submitted = letters.submit(raw_batch(request));
+        return submitted.map(Submitted::Keeping).map_err(DeadLetterError::into_status);
+    }
+    let ledger: &Ledger = letters.ledger();
     let batch = batch(request, ledger.limits()).map_err(AppendError::Invalid);
-    batch.and_then(|batch| ledger.submit(batch)).map_err(AppendError::into_status)
+    let pending = batch.and_then(|batch| ledger.submit(batch));
+    pending.map(Submitted::Strict).map_err(AppendError::into_status)
+}
+
+/// Whether what is refused is kept.
+fn keeps(on_refusal: i32) -> Result<bool, Status> {
+    match wire::OnRefusal::try_from(on_refusal) {
+        Ok(wire::OnRefusal::DeadLetter) => Ok(true),
+        Ok(wire::OnRefusal::Reject | wire::OnRefusal::Unspecified) => Ok(false),
+        Err(_) => {
+            let what =
+                format!("{on_refusal} is not known; allowed are 1 (reject), 2 (dead letter)");
+            Err(invalid(&[Violation::new("on_refusal", what)]))
+        }
+    }
 }
 
 /// A request of a stream, on its way through the writer.
 struct UnderWay {
     request_id: u64,
-    submitted: Result<Pending, Status>,
+    submitted: Result<Submitted, Status>,
 }
 
 /// The answers of a stream of appends, in the order of the requests.
@@ -60,7 +107,7 @@ pub(super) struct Answers {
 
 /// Reads requests until the client has no more, or the server shuts down.
 pub(super) fn append_stream(
-    ledger: Arc<Ledger>,
+    letters: DeadLetters,
     mut requests: Streaming<wire::AppendStreamRequest>,
     mut shutdown: Shutdown,
 ) -> Answers {
@@ -75,7 +122,7 @@ pub(super) fn append_stream(
                 Ok(None) => return,
                 Ok(Some(request)) => {
                     let batch = request.append.unwrap_or_default();
-                    let submitted = submit(&ledger, batch).await;
+                    let submitted = submit(&letters, batch).await;
                     (Ok(UnderWay { request_id: request.request_id, submitted }), false)
                 }
                 Err(error) => (Err(explained(error)), true),
@@ -111,10 +158,10 @@ impl Stream for Answers {
             return Poll::Ready(None);
         };
         let result = match submitted {
-            Ok(pending) => match ready!(Pin::new(pending).poll(context)) {
-                Ok(appended) => Ok(append_response(&appended)),
-                Err(error) => Err(error.into_status()),
-            },
+            Ok(submitted) => {
+                let answer = ready!(Pin::new(submitted).poll(context));
+                answer.map(|appended| append_response(&appended))
+            }
             Err(status) => Err(status.clone()),
         };
         let answer = answer(*request_id, result);

@@ -16,6 +16,7 @@ use super::wire::delivery_service_client::DeliveryServiceClient as StoredDeliver
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_client::LedgerServiceClient as StoredLedgerClient;
 use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::delivery::DeadLetters;
 use crate::ledger::Ledger;
 
 #[allow(
@@ -78,11 +79,13 @@ pub(super) async fn connect_with(
 
 /// Calls the services of a ledger in this process, without a socket.
 pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Clients {
-    let delivery = Delivery::new(Arc::clone(&ledger), Shutdown::never());
+    let letters = DeadLetters::of(ledger);
+    let delivery = Delivery::new(letters.clone(), Shutdown::never());
     let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let ledger = LedgerServiceServer::new(Service::new(ledger, Shutdown::never(), HEARTBEAT))
+    let service = Service::new(letters, Shutdown::never(), HEARTBEAT);
+    let ledger = LedgerServiceServer::new(service)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let routes = Routes::new(ledger).add_service(delivery);

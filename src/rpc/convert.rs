@@ -4,6 +4,7 @@ use bytes::Bytes;
 use prost_types::Timestamp;
 
 use super::wire;
+use crate::delivery::RawBatch;
 use crate::event::{Event, RecordedEvent, Violation};
 use crate::ledger::{Appended, AsOf, Batch, Outcome, Receipt, check_expectation};
 use crate::limits::Limits;
@@ -43,25 +44,51 @@ pub(super) fn batch(
     }
     let mut batch = Batch::of(events);
     for expectation in request.expectations {
-        let revision = match expectation.expected {
-            Some(wire::expectation::Expected::Revision(revision)) => revision,
-            Some(wire::expectation::Expected::None(_)) => 0,
-            None => continue,
-        };
-        batch = batch.expect_revision(expectation.correlation_id, revision);
+        if let Some(revision) = expected_revision(&expectation) {
+            batch = batch.expect_revision(expectation.correlation_id, revision);
+        }
     }
     Ok(batch)
 }
 
+/// The same where what is refused is kept: nothing is checked yet.
+pub(super) fn raw_batch(request: wire::AppendRequest) -> RawBatch {
+    let mut batch = RawBatch::of(request.events);
+    for expectation in request.expectations {
+        if let Some(revision) = expected_revision(&expectation) {
+            batch = batch.expect_revision(expectation.correlation_id, revision);
+        }
+    }
+    batch
+}
+
+fn expected_revision(expectation: &wire::Expectation) -> Option<u64> {
+    match expectation.expected? {
+        wire::expectation::Expected::Revision(revision) => Some(revision),
+        wire::expectation::Expected::None(_) => Some(0),
+    }
+}
+
 pub(super) fn append_response(appended: &Appended) -> wire::AppendResponse {
-    let outcomes = appended.outcomes.iter().map(|outcome| wire::EventOutcome {
-        outcome: match outcome {
-            Outcome::Appended(_) => wire::AppendOutcome::Appended.into(),
-            Outcome::Duplicate(_) => wire::AppendOutcome::Duplicate.into(),
-        },
-        receipt: Some(receipt(outcome.receipt())),
-    });
+    let outcomes = appended.outcomes.iter().map(event_outcome);
     wire::AppendResponse { outcomes: outcomes.collect(), head: appended.head }
+}
+
+pub(super) fn event_outcome(outcome: &Outcome) -> wire::EventOutcome {
+    let accepted = |became: wire::AppendOutcome, of: &Receipt| wire::EventOutcome {
+        outcome: became.into(),
+        receipt: Some(receipt(of)),
+        dead_letter_offset: None,
+    };
+    match outcome {
+        Outcome::Appended(of) => accepted(wire::AppendOutcome::Appended, of),
+        Outcome::Duplicate(of) => accepted(wire::AppendOutcome::Duplicate, of),
+        Outcome::DeadLettered(of) => wire::EventOutcome {
+            outcome: wire::AppendOutcome::DeadLettered.into(),
+            receipt: None,
+            dead_letter_offset: Some(of.offset),
+        },
+    }
 }
 
 pub(super) fn receipt(receipt: &Receipt) -> wire::Receipt {

@@ -7,11 +7,12 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::consume;
+use super::dead_letters;
 use super::service::Shutdown;
 use super::status::{IntoStatus as _, invalid};
 use super::wire;
 use super::wire::delivery_service_server::DeliveryService;
-use crate::delivery::{Consumers, DeliveryError, Start, recorded_start};
+use crate::delivery::{Consumers, DeadLetters, DeliveryError, Start, recorded_start};
 use crate::event::Violation;
 use crate::ledger::Ledger;
 use crate::proto;
@@ -20,14 +21,16 @@ use crate::proto;
 #[derive(Clone, Debug)]
 pub(super) struct Delivery {
     ledger: Arc<Ledger>,
+    letters: DeadLetters,
     shutdown: Shutdown,
     /// Opened when somebody asks for them first.
     consumers: Arc<OnceCell<Consumers>>,
 }
 
 impl Delivery {
-    pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown) -> Self {
-        Self { ledger, shutdown, consumers: Arc::default() }
+    pub(super) fn new(letters: DeadLetters, shutdown: Shutdown) -> Self {
+        let ledger = Arc::clone(letters.ledger());
+        Self { ledger, letters, shutdown, consumers: Arc::default() }
     }
 
     async fn consumers(&self) -> Result<&Consumers, Status> {
@@ -165,27 +168,31 @@ impl DeliveryService for Delivery {
         Ok(Response::new(wire::ResetConsumerResponse { consumer }))
     }
 
+    async fn keep_dead_letter(
+        &self,
+        request: Request<wire::KeepDeadLetterRequest>,
+    ) -> Result<Response<wire::KeepDeadLetterResponse>, Status> {
+        dead_letters::keep(&self.letters, request.into_inner()).await.map(Response::new)
+    }
+
     async fn list_dead_letters(
         &self,
-        request: Request<wire::ListDeadLettersRequest>,
-    ) -> Result<Response<wire::ListDeadLettersResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        request: Request<proto::ListDeadLettersRequest>,
+    ) -> Result<Response<proto::ListDeadLettersResponse>, Status> {
+        dead_letters::list(&self.letters, request.into_inner()).await.map(Response::new)
     }
 
     async fn redrive_dead_letter(
         &self,
         request: Request<wire::RedriveDeadLetterRequest>,
     ) -> Result<Response<wire::RedriveDeadLetterResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        dead_letters::redrive(&self.letters, request.into_inner()).await.map(Response::new)
     }
 
     async fn discard_dead_letter(
         &self,
         request: Request<wire::DiscardDeadLetterRequest>,
     ) -> Result<Response<wire::DiscardDeadLetterResponse>, Status> {
-        let _ = request;
-        Err(Status::unimplemented("not yet"))
+        dead_letters::discard(&self.letters, request.into_inner()).await.map(Response::new)
     }
 }

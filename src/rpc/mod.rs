@@ -7,6 +7,7 @@ mod codec;
 mod connection;
 mod consume;
 mod convert;
+mod dead_letters;
 mod delivery;
 mod encode;
 mod explain;

@@ -20,6 +20,7 @@ use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::delivery::DeadLetters;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
 
@@ -100,11 +101,12 @@ pub async fn serve(
     let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
     let ends = || Shutdown::watching(ending.clone());
-    let service = Service::new(Arc::clone(&ledger), ends(), options.heartbeat);
+    let letters = DeadLetters::of(Arc::clone(&ledger));
+    let service = Service::new(letters.clone(), ends(), options.heartbeat);
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let consumers = Delivery::new(Arc::clone(&ledger), ends());
+    let consumers = Delivery::new(letters, ends());
     let delivery = DeliveryServiceServer::new(consumers.clone())
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);

@@ -10,6 +10,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 use super::lookout::Lookout;
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
+use crate::delivery::DeadLetters;
 use crate::ledger::Ledger;
 use crate::proto;
 
@@ -45,6 +46,7 @@ impl Shutdown {
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     ledger: Arc<Ledger>,
+    letters: DeadLetters,
     pace: Pace,
 }
 
@@ -59,9 +61,9 @@ pub(super) struct Pace {
 }
 
 impl Service {
-    pub(super) fn new(ledger: Arc<Ledger>, shutdown: Shutdown, heartbeat: Duration) -> Self {
-        let lookout = Lookout::default();
-        Self { ledger, pace: Pace { shutdown, heartbeat, lookout } }
+    pub(super) fn new(letters: DeadLetters, shutdown: Shutdown, heartbeat: Duration) -> Self {
+        let (ledger, lookout) = (Arc::clone(letters.ledger()), Lookout::default());
+        Self { ledger, letters, pace: Pace { shutdown, heartbeat, lookout } }
     }
 }
 
@@ -71,7 +73,7 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::AppendRequest>,
     ) -> Result<Response<wire::AppendResponse>, Status> {
-        append::append(&self.ledger, request.into_inner()).await.map(Response::new)
+        append::append(&self.letters, request.into_inner()).await.map(Response::new)
     }
 
     type AppendStreamStream = append::Answers;
@@ -80,8 +82,8 @@ impl LedgerService for Service {
         &self,
         request: Request<Streaming<wire::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
-        let (ledger, shutdown) = (Arc::clone(&self.ledger), self.pace.shutdown.clone());
-        Ok(Response::new(append::append_stream(ledger, request.into_inner(), shutdown)))
+        let (letters, shutdown) = (self.letters.clone(), self.pace.shutdown.clone());
+        Ok(Response::new(append::append_stream(letters, request.into_inner(), shutdown)))
     }
 
     async fn get_append_outcome(

@@ -49,6 +49,25 @@ pub(super) fn invalid(violations: &[Violation]) -> Status {
     Status::with_error_details(Code::InvalidArgument, message, details)
 }
 
+/// A refusal of a code and reason, with all that is wrong with an event.
+pub(super) fn refused_with(
+    (code, reason): (Code, &str),
+    violations: &[Violation],
+    (mut message, advice): (String, &str),
+) -> Status {
+    truncate(&mut message, DETAIL_TEXT_BYTES_MAX / 2);
+    let message = format!("{message}: {advice}");
+    let mut details = details(reason, FailureClass::Refused);
+    add_violations(&mut details, violations);
+    Status::with_error_details(code, message, details)
+}
+
+/// The same status, with something more in its message.
+pub(super) fn with_more(of: &Status, more: &str) -> Status {
+    let message = format!("{}; {more}", of.message());
+    Status::with_error_details(of.code(), message, of.get_error_details())
+}
+
 /// The class that a status carries; in doubt where it carries none.
 pub(crate) fn class_of(status: &Status) -> FailureClass {
     let info = status.get_details_error_info();

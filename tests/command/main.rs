@@ -13,6 +13,7 @@ mod bad_lines;
 mod consume;
 mod consumer;
 mod crash;
+mod dead_letters;
 mod demo;
 mod diff;
 mod erp_updater;

@@ -110,7 +110,8 @@ fn a_follower_whom_nothing_passes_resumes_behind_what_was_passed_over() {
     follower.next_line();
     let other = line("erp/9", "other").replace("pick.confirmed", "drone.landed");
     run_with_input(&server.arguments(&["append"]), &other).ok();
-    std::thread::sleep(Duration::from_millis(300));
+    // Where nothing is for a follower, it hears about once a second how far it is.
+    std::thread::sleep(Duration::from_secs(3));
     follower.signal("INT");
     let ended = follower.finish();
     assert_eq!((ended.ok(), &*ended.err), ("", "resume with --from 4\n"));

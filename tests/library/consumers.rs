@@ -186,7 +186,7 @@ impl World {
             let mut told = Vec::new();
             let member = self.members.get_mut(&id).unwrap();
             while let Ok(next) = tokio::time::timeout(SILENCE, member.next()).await {
-                told.push(next.unwrap().expect("nobody closes it"));
+                told.push(next.unwrap().unwrap());
             }
             for told in told {
                 match told {
@@ -240,15 +240,15 @@ impl World {
         parked.map(|parked| (parked.correlation_id, parked.offset)).collect()
     }
 
-    fn one(order: &str) -> Option<ParkedFilter> {
+    fn one(order: &str) -> ParkedFilter {
         let correlation_ids = vec![order.to_owned()];
-        Some(ParkedFilter { correlation_ids, ..ParkedFilter::default() })
+        ParkedFilter { correlation_ids, ..ParkedFilter::default() }
     }
 
     async fn replay_or_skip(&mut self) {
         let parked = self.parked().await;
         let Some((order, offset)) = parked.get(self.random.below(parked.len())) else { return };
-        let (consumer, filter) = (CONSUMER.to_owned(), Self::one(order));
+        let (consumer, filter) = (CONSUMER.to_owned(), Some(Self::one(order)));
         if self.random.one_in(2) {
             let request = ReplayParkedRequest { consumer, filter, ..Default::default() };
             assert_eq!(self.consumers().replay_parked(&request).await.unwrap().order_count, 1);
@@ -280,7 +280,7 @@ impl World {
             if offset >= to {
                 self.law.acked.remove(&offset);
                 self.law.skipped.remove(&offset);
-            } else if !parked.get(order).is_some_and(|at| *at <= offset) {
+            } else if parked.get(order).is_none_or(|at| *at > offset) {
                 self.law.skipped.insert(offset);
             }
         }
@@ -328,7 +328,7 @@ impl World {
 }
 
 /// A position with offsets in place of steps.
-fn unfolded(told: ConsumerPosition) -> Position {
+fn unfolded(told: &ConsumerPosition) -> Position {
     let mut at = 0;
     let steps = told.outstanding_steps.iter();
     let outstanding = steps.map(|step| {
@@ -365,7 +365,7 @@ fn last_position(ledger: &Ledger) -> Position {
                     parked.remove(&skipped.correlation_id);
                     position.outstanding.push(skipped.to_offset);
                 }
-                _ => position = unfolded(entry.position.unwrap()),
+                _ => position = unfolded(&entry.position.unwrap()),
             }
         }
     }

@@ -11,6 +11,7 @@ mod append;
 mod as_of;
 mod consumers;
 mod corruption;
+mod dead_letters;
 mod fault;
 mod faults;
 mod filters;

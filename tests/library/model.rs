@@ -166,6 +166,7 @@ impl Run {
                 let offsets = appended.outcomes.iter().map(|outcome| match outcome {
                     Outcome::Appended(_) => None,
                     Outcome::Duplicate(receipt) => Some(receipt.offset),
+                    Outcome::DeadLettered(_) => unreachable!("nobody asked for it"),
                 });
                 Answer::Appended(offsets.collect())
             }

@@ -36,6 +36,6 @@ pub(crate) fn append_one(ledger: &Ledger, event: Event) -> Outcome {
 pub(crate) fn appended(outcome: Outcome) -> Receipt {
     match outcome {
         Outcome::Appended(receipt) => receipt,
-        Outcome::Duplicate(receipt) => panic!("a duplicate: {receipt:?}"),
+        other @ (Outcome::Duplicate(_) | Outcome::DeadLettered(_)) => panic!("not new: {other:?}"),
     }
 }

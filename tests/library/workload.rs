@@ -145,6 +145,7 @@ impl History {
                     self.acknowledged.push((*receipt, event));
                 }
                 Outcome::Duplicate(receipt) => assert_eq!(known, Some(*receipt), "{event:?}"),
+                Outcome::DeadLettered(_) => unreachable!("nobody asked for it"),
             }
         }
     }

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use order_ledger::DeliveryServiceClient;
 use order_ledger::proto::consume_response::Message;
 use order_ledger::proto::create_consumer_request::Start;
+use order_ledger::proto::replay_response::Message as Replayed;
 use order_ledger::proto::reset_consumer_request::To;
 use order_ledger::proto::{
     AtHead, ConsumeClosedReason, ConsumeRequest, ConsumeResponse, Consumer, ConsumerSettings,
     ConsumerState, CreateConsumerRequest, DeleteConsumerRequest, Delivery, EventFilter,
-    GetConsumerRequest, JoinConsumer, ListConsumersRequest, ListParkedRequest, Nack, ParkDelivery,
-    ParkedFilter, ReplayParkedRequest, ReplayRequest, ResetConsumerRequest, SkipParkedRequest,
-    UpdateConsumerRequest,
+    GetConsumerRequest, JoinConsumer, ListConsumersRequest, ListParkedRequest, Nack, OrderEvent,
+    ParkDelivery, ParkedFilter, ReplayParkedRequest, ReplayRequest, ResetConsumerRequest,
+    SkipParkedRequest, UpdateConsumerRequest,
 };
 use prost_types::Duration as Time;
 use tokio::sync::mpsc;
@@ -113,7 +114,10 @@ impl Worker {
                     return all;
                 }
                 Message::Deliveries(chunk) => panic!("more than {count}: {chunk:?}"),
-                _ => {}
+                Message::Joined(_)
+                | Message::Progress(_)
+                | Message::Refused(_)
+                | Message::Closed(_) => {}
             }
         }
     }
@@ -138,6 +142,18 @@ fn offset(delivery: &Delivery) -> u64 {
 async fn get(client: &mut Delivering, name: &str) -> Consumer {
     let request = GetConsumerRequest { consumer: name.into() };
     client.get_consumer(request).await.unwrap().into_inner().consumer.unwrap()
+}
+
+/// All events of a replay.
+async fn replayed(client: &mut Client, request: ReplayRequest) -> Vec<OrderEvent> {
+    let mut replay = client.replay(request).await.unwrap().into_inner();
+    let mut events = Vec::new();
+    while let Some(answer) = replay.message().await.unwrap() {
+        if let Some(Replayed::Events(chunk)) = answer.message {
+            events.extend(chunk.events.into_iter().map(|one| one.event.unwrap()));
+        }
+    }
+    events
 }
 
 #[test]
@@ -178,18 +194,9 @@ fn a_consumer_keeps_its_place_from_one_member_to_the_next_and_over_a_restart() {
         second.ack(live.iter().map(offset));
         second.leave().await;
         // Nothing that consumers write is delivered, nor replayed unless asked for.
-        let request = ReplayRequest::default();
-        let mut replay = ledger.replay(request).await.unwrap().into_inner();
-        let mut count = 0;
-        while let Some(answer) = replay.message().await.unwrap() {
-            if let Some(order_ledger::proto::replay_response::Message::Events(chunk)) =
-                answer.message
-            {
-                count += chunk.events.len();
-            }
-        }
-        assert_eq!(count, 21);
-        drop((ledger, client, replay));
+        let all = replayed(&mut ledger, ReplayRequest::default()).await;
+        assert_eq!(all.len(), 21);
+        drop((ledger, client));
         server.stop().await;
     });
 }
@@ -221,39 +228,46 @@ fn events_of_an_order_come_in_order_and_others_beside_it() {
     });
 }
 
+/// Nine events of three orders, of which the first of `erp/1` fails until its order is parked.
+async fn parked(ledger: &mut Client, client: &mut Delivering) -> Worker {
+    append(ledger, (0..9).map(|id| event(&format!("erp/{}", id % 3), id))).await;
+    client.create_consumer(creating("erp")).await.unwrap();
+    let mut worker = Worker::join(client, "erp", 1).await;
+    let mut attempts = Vec::new();
+    let mut done = BTreeSet::new();
+    while done.len() < 6 || attempts.len() < 3 {
+        for one in worker.deliveries().await {
+            if offset(&one) == 1 {
+                attempts.push((one.attempt, one.last_reason.clone()));
+                worker.nack(1, REASON);
+            } else {
+                done.insert(offset(&one));
+                worker.ack([offset(&one)]);
+            }
+        }
+    }
+    assert_eq!(attempts[0], (1, String::new()));
+    assert!(attempts.iter().skip(1).all(|(_, last)| *last == REASON));
+    assert_eq!(done, [0, 2, 3, 5, 6, 8].into(), "the others flow on");
+    while get(client, "erp").await.parked == 0 {}
+    worker
+}
+
+const REASON: &str = "no such customer";
+
 #[test]
 fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped() {
     run(async {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::start(folder.path()).await;
         let (mut ledger, mut client) = clients(&server).await;
-        append(&mut ledger, (0..9).map(|id| event(&format!("erp/{}", id % 3), id))).await;
-        client.create_consumer(creating("erp")).await.unwrap();
-        let mut worker = Worker::join(&mut client, "erp", 1).await;
-        let mut attempts = Vec::new();
-        let mut done = BTreeSet::new();
-        while done.len() < 6 || attempts.len() < 3 {
-            for one in worker.deliveries().await {
-                if offset(&one) == 1 {
-                    attempts.push((one.attempt, one.last_reason.clone()));
-                    worker.nack(1, "no such customer");
-                } else {
-                    done.insert(offset(&one));
-                    worker.ack([offset(&one)]);
-                }
-            }
-        }
-        let reason = "no such customer".to_owned();
-        assert_eq!(attempts[0], (1, String::new()));
-        assert!(attempts.iter().skip(1).all(|(_, last)| *last == reason));
-        assert_eq!(done, [0, 2, 3, 5, 6, 8].into(), "the others flow on");
-        while get(&mut client, "erp").await.parked == 0 {}
+        let mut worker = parked(&mut ledger, &mut client).await;
         let listing = ListParkedRequest { consumer: "erp".into(), ..Default::default() };
         let listed = client.list_parked(listing.clone()).await.unwrap().into_inner();
         assert_eq!((listed.orders.len(), listed.total), (1, 1));
         let parked = listed.orders[0].parked.clone().unwrap();
         assert_eq!((parked.correlation_id.as_str(), parked.offset), ("erp/1", 1));
-        assert_eq!((parked.attempts, &parked.reason), (3, &reason));
+        assert_eq!((parked.attempts, parked.reason.as_str()), (3, REASON));
         assert_eq!(
             (parked.r#type.as_str(), listed.orders[0].waiting_events),
             ("pick.confirmed", 3)
@@ -302,18 +316,10 @@ fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped
             }],
             ..ReplayRequest::default()
         };
-        let mut replay = ledger.replay(request).await.unwrap().into_inner();
-        let mut types = Vec::new();
-        while let Some(answer) = replay.message().await.unwrap() {
-            if let Some(order_ledger::proto::replay_response::Message::Events(chunk)) =
-                answer.message
-            {
-                let events = chunk.events.into_iter().map(|one| one.event.unwrap());
-                types.extend(events.map(|one| (one.r#type, one.ledger_entry.unwrap().actor)));
-            }
-        }
-        let types: Vec<(&str, &str)> =
-            types.iter().map(|(one, actor)| (one.as_str(), actor.as_str())).collect();
+        let entries = replayed(&mut ledger, request).await;
+        let said = entries
+            .iter()
+            .map(|one| (one.r#type.as_str(), one.ledger_entry.as_ref().unwrap().actor.as_str()));
         let expected = [
             ("consumer.created", ""),
             ("consumer.order_parked", ""),
@@ -321,8 +327,8 @@ fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped
             ("consumer.order_parked", ""),
             ("consumer.order_skipped", "ann"),
         ];
-        assert_eq!(types, expected);
-        drop((ledger, client, worker, replay));
+        assert_eq!(said.collect::<Vec<_>>(), expected);
+        drop((ledger, client, worker));
         server.stop().await;
     });
 }
@@ -411,22 +417,6 @@ fn requests_that_break_rules_say_which() {
         let updated = client.update_consumer(updating).await.unwrap().into_inner();
         assert_eq!(updated.consumer.unwrap().settings.unwrap().filters.len(), 1);
 
-        let unknown = |error: Status| {
-            assert_eq!(explained(&error).kind(), (Code::NotFound, "UNKNOWN_CONSUMER", "refused"));
-        };
-        let name = || "nobody".to_owned();
-        unknown(client.get_consumer(GetConsumerRequest { consumer: name() }).await.unwrap_err());
-        let request =
-            UpdateConsumerRequest { settings: Some(settings("nobody")), ..Default::default() };
-        unknown(client.update_consumer(request).await.unwrap_err());
-        let request = DeleteConsumerRequest { consumer: name(), ..Default::default() };
-        unknown(client.delete_consumer(request).await.unwrap_err());
-        unknown(Worker::begin(&mut client, "nobody", 1).await.err().unwrap());
-        let request = ListParkedRequest { consumer: name(), ..Default::default() };
-        unknown(client.list_parked(request).await.unwrap_err());
-        let request = ReplayParkedRequest { consumer: name(), ..Default::default() };
-        unknown(client.replay_parked(request).await.unwrap_err());
-
         let skip = SkipParkedRequest { consumer: "erp".into(), ..Default::default() };
         let skip = explained(&client.skip_parked(skip).await.unwrap_err());
         assert_eq!(skip.fields(), ["actor", "reason"]);
@@ -452,6 +442,32 @@ fn requests_that_break_rules_say_which() {
             ListParkedRequest { page_token: "00000000.1.2.erp".into(), ..Default::default() };
         let token = explained(&client.list_parked(token).await.unwrap_err());
         assert_eq!(token.kind(), (Code::InvalidArgument, "PAGE_TOKEN", "refused"));
+        drop((ledger, client));
+        server.stop().await;
+    });
+}
+
+#[test]
+fn a_consumer_that_nobody_made_is_not_found() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let (ledger, mut client) = clients(&server).await;
+        let unknown = |error: Status| {
+            assert_eq!(explained(&error).kind(), (Code::NotFound, "UNKNOWN_CONSUMER", "refused"));
+        };
+        let name = || "nobody".to_owned();
+        unknown(client.get_consumer(GetConsumerRequest { consumer: name() }).await.unwrap_err());
+        let request =
+            UpdateConsumerRequest { settings: Some(settings("nobody")), ..Default::default() };
+        unknown(client.update_consumer(request).await.unwrap_err());
+        let request = DeleteConsumerRequest { consumer: name(), ..Default::default() };
+        unknown(client.delete_consumer(request).await.unwrap_err());
+        unknown(Worker::begin(&mut client, "nobody", 1).await.err().unwrap());
+        let request = ListParkedRequest { consumer: name(), ..Default::default() };
+        unknown(client.list_parked(request).await.unwrap_err());
+        let request = ReplayParkedRequest { consumer: name(), ..Default::default() };
+        unknown(client.replay_parked(request).await.unwrap_err());
         drop((ledger, client));
         server.stop().await;
     });
@@ -580,7 +596,10 @@ fn a_poison_event_parks_one_order_of_ten_thousand() {
         while done < 2 * (ORDERS - 1) || !parked {
             for delivery in match worker.message().await {
                 Message::Deliveries(chunk) => chunk.deliveries,
-                _ => Vec::new(),
+                Message::Joined(_)
+                | Message::Progress(_)
+                | Message::Refused(_)
+                | Message::Closed(_) => Vec::new(),
             } {
                 if offset(&delivery) == poison {
                     parked |= delivery.attempt == 3;

@@ -17,6 +17,7 @@ mod append;
 mod append_stream;
 mod basis;
 mod consumers;
+mod dead_letters;
 mod disk;
 mod doubt;
 mod effects;

@@ -172,6 +172,7 @@ fn a_file_from_reflection_describes_an_event_completely() {
             "orderledger/v1/order_event.proto",
             "orderledger/v1/order.proto",
             "orderledger/v1/event_filter.proto",
+            "orderledger/v1/ledger_entry.proto",
             "orderledger/v1/ledger_service.proto",
         ];
         let reflected = reflect!(v1, server.channel().await, names.map(Question::File));

@@ -117,10 +117,19 @@ pub(crate) async fn unary<D: Message + Default + 'static>(
     method: &str,
     request: impl Into<Bytes>,
 ) -> Result<D, Status> {
+    unary_at(channel, path(method).as_str(), request).await
+}
+
+/// The same of any service, by its path.
+pub(crate) async fn unary_at<D: Message + Default + 'static>(
+    channel: Channel,
+    path: &str,
+    request: impl Into<Bytes>,
+) -> Result<D, Status> {
     let request = tonic::Request::new(request.into());
     let codec = BytesCodec(std::marker::PhantomData);
     let mut grpc = grpc(channel).await;
-    let answer = grpc.unary(request, path(method), codec).await;
+    let answer = grpc.unary(request, path.parse().unwrap(), codec).await;
     answer.map(tonic::Response::into_inner)
 }
 

@@ -124,7 +124,7 @@ pub(crate) fn large_event(order: &str, id: impl ToString, bytes: usize) -> Order
 }
 
 pub(crate) fn batch(events: impl IntoIterator<Item = OrderEvent>) -> AppendRequest {
-    AppendRequest { events: events.into_iter().collect(), expectations: Vec::new() }
+    AppendRequest { events: events.into_iter().collect(), ..AppendRequest::default() }
 }
 
 /// Appends a batch that must be accepted.

@@ -135,7 +135,7 @@ fn times(case: &Case<'_, '_>, findings: &mut Findings) {
             }
             None => continue,
         };
-        let (name, at) = (fact.type_name(), time_text(fact.at_ns));
+        let (name, at) = (fact.type_name, time_text(fact.at_ns));
         let what = format!("{name} says that it occurred at {at}, {why}");
         findings.note("R13", what, vec![index]);
     }
@@ -155,7 +155,7 @@ fn times(case: &Case<'_, '_>, findings: &mut Findings) {
             Some((_, before)) if facts.is_before(index, *before) => {
                 let what = format!(
                     "{} of {} arrived after {} had told of {}",
-                    fact.type_name(),
+                    fact.type_name,
                     time_text(fact.at_ns),
                     fact.source,
                     time_text(facts.at_ns(*before))

@@ -1,5 +1,6 @@
 //! Rules about what came before what. Does not know packages' scans.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::{Case, Findings, line_text, time_text};
@@ -8,6 +9,7 @@ use crate::order::counter::Counter;
 use crate::order::facts::{FactIndex, Facts};
 use crate::order::lines::Lines;
 use crate::order::moves::{Move, Reach, move_of};
+use crate::order::names::Names;
 use crate::order::policy::Policy;
 use crate::order::postings::{LineIndex, Mark};
 use crate::order::stage::Stage;
@@ -40,8 +42,8 @@ fn is_shipment(fact: &Fact<'_>) -> bool {
 struct Reports<'c> {
     policy: &'c Policy,
     counter: Counter,
-    sources: HashSet<&'c str>,
-    warehouses: HashSet<&'c str>,
+    sources: Names<&'c str>,
+    warehouses: Names<&'c str>,
 }
 
 impl<'c> Reports<'c> {
@@ -49,12 +51,14 @@ impl<'c> Reports<'c> {
         let told = case.folded.facts.counting().filter(
             |(_, fact)| matches!(move_of(fact.kind), Some(Move::Add(its)) if its == counter),
         );
-        let (mut sources, mut warehouses) = (HashSet::new(), HashSet::new());
+        let (mut sources, mut warehouses) = (Names::default(), Names::default());
         for (_, fact) in told {
-            sources.insert(fact.source);
-            warehouses.insert(fact.text(path::WAREHOUSE));
+            sources.number(fact.source);
+            let warehouse = fact.text(path::WAREHOUSE);
+            if !warehouse.is_empty() {
+                warehouses.number(warehouse);
+            }
         }
-        warehouses.remove("");
         Self { policy: case.policy, counter, sources, warehouses }
     }
 
@@ -66,7 +70,7 @@ impl<'c> Reports<'c> {
             _ => house.reports_packs,
         });
         configured.unwrap_or_else(|| {
-            self.sources.contains(shipment.source) || self.warehouses.contains(warehouse)
+            self.sources.find(shipment.source).or(self.warehouses.find(warehouse)).is_some()
         })
     }
 }
@@ -74,18 +78,21 @@ impl<'c> Reports<'c> {
 /// R01 and R02: shipped lines of which nothing was picked or packed.
 fn shipped_without(case: &Case<'_, '_>, (rule, counter): (&str, Counter), findings: &mut Findings) {
     let (facts, lines) = (&case.folded.facts, &case.folded.lines);
-    let reports = Reports::of(case, counter);
     let mut has = vec![false; lines.list.len()];
     for posting in lines.postings.list.iter().filter(|one| one.counter == counter) {
         if let Some(has) = has.get_mut(posting.line) {
             *has |= posting.quantity.is_positive();
         }
     }
+    let reports = LazyCell::new(|| Reports::of(case, counter));
     for shipped in &lines.postings.list {
         let is_shipped = shipped.counter == Counter::SHIPPED && shipped.quantity.is_positive();
-        let Some(fact) = facts.get(shipped.fact).filter(|fact| is_shipment(fact)) else { continue };
         let has = has.get(shipped.line).copied().unwrap_or_default();
-        if !is_shipped || has || !reports.expected_of(fact) {
+        if !is_shipped || has {
+            continue;
+        }
+        let Some(fact) = facts.get(shipped.fact).filter(|fact| is_shipment(fact)) else { continue };
+        if !reports.expected_of(fact) {
             continue;
         }
         let line_id = lines.list.get(shipped.line).map_or("", |line| line.name.line_id);
@@ -169,8 +176,9 @@ fn shipped_while_held(
     for hold in &case.folded.holds {
         let placed = hold.in_force(facts, index).and_then(|placed| facts.get(placed));
         let Some(placed) = placed else { continue };
-        let held: Vec<&str> = placed.lines().map(|line| line.line_id).collect();
-        let of_lines = held.is_empty() || fact.lines().any(|line| held.contains(&line.line_id));
+        let held: Vec<&str> = placed.lines.iter().map(|line| line.line_id).collect();
+        let of_lines =
+            held.is_empty() || fact.lines.iter().any(|line| held.contains(&line.line_id));
         let shipment = placed.text(path::SHIPMENT_ID);
         let of_shipment = shipment.is_empty() || shipment == fact.text(path::SHIPMENT_ID);
         let blocks = placed.numbers(path::HOLD_BLOCKS).contains(&3);
@@ -220,7 +228,7 @@ fn after_cancel(case: &Case<'_, '_>, findings: &mut Findings) {
         if let Some(first) = first {
             let what = format!(
                 "{} at {} after {} was cancelled at {}",
-                first.type_name(),
+                first.type_name,
                 time_text(first.at_ns),
                 line_text(line_id.unwrap_or_default()),
                 time_text(facts.at_ns(cancel))
@@ -286,7 +294,7 @@ impl<'c> Work<'c> {
                 work.scans.push(index);
             } else if is_execution(fact.kind) {
                 work.all.push(index);
-                for line in fact.lines() {
+                for line in &fact.lines {
                     let its = work.by_line.entry(line.line_id).or_default();
                     if its.last() != Some(&index) {
                         its.push(index);
@@ -301,7 +309,7 @@ impl<'c> Work<'c> {
     fn is_reopened(&self, facts: &Facts<'_>, cancel: FactIndex, index: FactIndex) -> bool {
         let Some(fact) = facts.get(index).filter(|fact| fact.has_lines()) else { return false };
         !self.reopened.is_empty()
-            && fact.lines().all(|line| {
+            && fact.lines.iter().all(|line| {
                 let mut its = self.reopened.iter().filter(|(its, _)| *its == line.line_id);
                 its.any(|(_, by)| facts.may_follow(*by, cancel) && !facts.is_before(index, *by))
             })

@@ -22,7 +22,7 @@ pub(super) fn check(case: &Case<'_, '_>, findings: &mut Findings) {
         let package = package.map(crate::order::packages::Package::package_id).unwrap_or_default();
         let what = format!(
             "{} at {} came after package {package} was {}",
-            fact.type_name(),
+            fact.type_name,
             time_text(fact.at_ns),
             Dimension::Shipment.text(*before)
         );
@@ -52,7 +52,7 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
             let what = format!(
                 "delivered at {}, before {} at {}",
                 time_text(delivered.at_ns),
-                shipped.type_name(),
+                shipped.type_name,
                 time_text(shipped.at_ns)
             );
             findings.note("R10", what, vec![index, by]);
@@ -63,8 +63,12 @@ fn delivered_first(case: &Case<'_, '_>, findings: &mut Findings) {
 /// R22: the same goods under the same number, told twice with other ids.
 fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
     let shipments = case.folded.facts.counting();
-    let shipments =
-        shipments.filter(|(_, fact)| fact.kind == Kind::SHIPMENT_CONFIRMED && fact.has_lines());
+    let shipments: Vec<(FactIndex, &Fact<'_>)> = shipments
+        .filter(|(_, fact)| fact.kind == Kind::SHIPMENT_CONFIRMED && fact.has_lines())
+        .collect();
+    if shipments.len() < 2 {
+        return;
+    }
     let mut net: HashMap<&str, Quantity> = HashMap::new();
     let postings = case.folded.lines.postings.list.iter();
     for posting in postings.filter(|one| one.counter == Counter::SHIPPED) {
@@ -76,7 +80,7 @@ fn duplicates(case: &Case<'_, '_>, findings: &mut Findings) {
         shipment.is_empty() || net.get(shipment).is_none_or(|net| net.is_positive())
     };
     let mut known: HashMap<_, (FactIndex, &Fact<'_>)> = HashMap::new();
-    for (index, fact) in shipments.filter(|(_, fact)| stands(fact)) {
+    for (index, fact) in shipments.into_iter().filter(|(_, fact)| stands(fact)) {
         let names = names_of(fact);
         if names.is_empty() {
             continue;
@@ -115,7 +119,7 @@ fn names_of<'a>(fact: &Fact<'a>) -> Vec<&'a str> {
 }
 
 fn contents_of<'a>(fact: &Fact<'a>) -> Vec<(&'a str, Option<Quantity>)> {
-    let lines = fact.lines().map(|line| (line.line_id, Quantity::of(line.quantity)));
+    let lines = fact.lines.iter().map(|line| (line.line_id, Quantity::of(line.quantity)));
     let mut contents: Vec<_> = lines.collect();
     contents.sort_unstable();
     contents
