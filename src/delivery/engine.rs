@@ -183,6 +183,7 @@ impl Engine {
                 () = tokio::time::sleep_until(wake) => {}
             }
             self.scan.pass_over();
+            self.dirty |= self.scan.take_moved();
             // Answers that wait came in time.
             let waiting = inputs.len() == INPUTS_TOGETHER;
             for input in inputs.drain(..) {
