@@ -262,8 +262,8 @@ fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped
         let server = Server::start(folder.path()).await;
         let (mut ledger, mut client) = clients(&server).await;
         let mut worker = parked(&mut ledger, &mut client).await;
-        let listing = ListParkedRequest { consumer: "erp".into(), ..Default::default() };
-        let listed = client.list_parked(listing.clone()).await.unwrap().into_inner();
+        let listed = ListParkedRequest { consumer: "erp".into(), ..Default::default() };
+        let listed = client.list_parked(listed).await.unwrap().into_inner();
         assert_eq!((listed.orders.len(), listed.total), (1, 1));
         let parked = listed.orders[0].parked.clone().unwrap();
         assert_eq!((parked.correlation_id.as_str(), parked.offset), ("erp/1", 1));
@@ -273,13 +273,13 @@ fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped
             ("pick.confirmed", 3)
         );
         let report = get(&mut client, "erp").await;
-        assert!(report.oldest_parked.is_some());
         assert_eq!(report.acknowledged_to, report.scanned_to, "what is parked holds nothing up");
+        assert!(report.oldest_parked.is_some());
 
-        let nobody = ParkedFilter { types: vec!["hold.*".into()], ..ParkedFilter::default() };
+        let types = vec!["hold.*".into()];
         let mut request = ReplayParkedRequest {
             consumer: "erp".into(),
-            filter: Some(nobody),
+            filter: Some(ParkedFilter { types, ..ParkedFilter::default() }),
             dry_run: true,
             actor: "ann".into(),
         };
@@ -329,7 +329,6 @@ fn what_fails_too_often_parks_its_order_and_is_seen_counted_replayed_and_skipped
         ];
         assert_eq!(said.collect::<Vec<_>>(), expected);
         drop((ledger, client, worker));
-        server.stop().await;
     });
 }
 
