@@ -71,6 +71,7 @@ fn measure(args: &Args, folder: &Path) -> Report {
         rows::limits::measure(args, &mut report).await;
         rows::append::measure(args, folder, &mut report).await;
         rows::followers::measure(args, folder, &mut report).await;
+        rows::consumers::measure(args, folder, &mut report).await;
         rows::stored::measure(args, folder, &mut report).await;
         rows::orders::measure(args, folder, &mut report).await;
     });

@@ -54,6 +54,11 @@ impl Args {
         if self.quick { 240_000 } else { 2_040_000 }
     }
 
+    /// Events that wait for a consumer; a whole number of orders for each loader.
+    pub(crate) fn backlog_events(&self) -> u64 {
+        if self.quick { 240_000 } else { 1_200_000 }
+    }
+
     /// Orders of the ledger whose states are asked for; ten events each.
     pub(crate) fn known_orders(&self) -> u64 {
         if self.quick { 100_000 } else { 1_000_000 }

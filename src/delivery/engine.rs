@@ -167,13 +167,14 @@ impl Engine {
             let wake = self.next_wake();
             let scans = self.paused_until.is_none() && self.dispatch.has_room();
             let storing = self.storing.is_some();
+            let wanted = self.settings.wanted.clone();
             tokio::select! {
                 count = self.inputs.recv_many(&mut inputs, INPUTS_TOGETHER) => {
                     self.ended |= count == 0;
                 }
                 // Between two parts of the log, whoever has something to say is heard.
                 () = std::future::ready(()), if goes_on => {}
-                alive = self.scan.changed(), if scans && !goes_on => {
+                alive = self.scan.changed(wanted.as_ref()), if scans && !goes_on => {
                     if !alive {
                         self.paused_until = Some(Instant::now() + RETRY_AFTER);
                     }
@@ -181,6 +182,8 @@ impl Engine {
                 stored = stored(&mut self.storing), if storing => self.note_stored(stored),
                 () = tokio::time::sleep_until(wake) => {}
             }
+            self.scan.pass_over();
+            self.dirty |= self.scan.take_moved();
             // Answers that wait came in time.
             let waiting = inputs.len() == INPUTS_TOGETHER;
             for input in inputs.drain(..) {
@@ -199,6 +202,9 @@ impl Engine {
         let mut wake = self.next_progress;
         if self.posts.is_empty() {
             wake += PROGRESS_INTERVAL;
+        } else {
+            // What is for others is passed over without a call.
+            wake = wake.min(Instant::now() + STORE_INTERVAL);
         }
         if self.dirty && self.storing.is_none() {
             wake = wake.min(self.next_store);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::dispatch::OrderName;
 use super::error::DeliveryError;
 use crate::event::Wanted;
-use crate::ledger::{EntryPlace, Ledger, QueryError, Replay};
+use crate::ledger::{EntryPlace, Ledger, Lookout, QueryError, Replay, Wait};
 use crate::log::Point;
 
 /// Parts of the log that are no longer than this are read by the task itself: waking another thread
@@ -20,6 +20,9 @@ pub(super) struct Scan {
     /// Away while it reads, on another thread.
     replay: Option<Replay>,
     upcoming: VecDeque<(OrderName, EntryPlace)>,
+    lookout: Lookout,
+    /// While it waits at the head; nothing is known then that was not taken.
+    wait: Option<Wait>,
     /// Everything before it was taken.
     scanned_to: u64,
     /// The offset behind what is known.
@@ -34,8 +37,9 @@ type Part = (VecDeque<(OrderName, EntryPlace)>, u64, bool);
 impl Scan {
     pub(super) fn starting_at(ledger: &Ledger, offset: u64) -> Result<Self, QueryError> {
         let replay = Some(ledger.replay(offset)?);
+        let (lookout, wait) = (ledger.lookout().clone(), None);
         let (scanned_to, known_to, upcoming) = (offset, offset, VecDeque::new());
-        Ok(Self { replay, upcoming, scanned_to, known_to, moved: false })
+        Ok(Self { replay, upcoming, lookout, wait, scanned_to, known_to, moved: false })
     }
 
     /// The offset before which everything was taken.
@@ -63,6 +67,8 @@ impl Scan {
         &mut self,
         wanted: Option<&Arc<Wanted>>,
     ) -> Result<bool, DeliveryError> {
+        self.pass_over();
+        self.wait = None;
         let Some(mut replay) = self.replay.take() else {
             return Ok(false);
         };
@@ -98,11 +104,29 @@ impl Scan {
         Ok(true)
     }
 
-    /// Waits until there is something behind what is known; `false` when nothing more can come.
-    pub(super) async fn changed(&mut self) -> bool {
-        match &mut self.replay {
-            Some(replay) => replay.changed().await,
-            None => false,
+    /// Waits until there may be something wanted behind what is known; `false` when nothing more
+    /// can come.
+    pub(super) async fn changed(&mut self, wanted: Option<&Arc<Wanted>>) -> bool {
+        let Some(replay) = self.replay.as_ref().filter(|replay| !replay.has_ended()) else {
+            return false;
+        };
+        if !self.upcoming.is_empty() {
+            return true;
+        }
+        let lookout = &self.lookout;
+        let begin = || lookout.wait(&replay.clone().wanting(wanted.cloned()));
+        self.wait.get_or_insert_with(begin).called().await;
+        self.pass_over();
+        self.wait = None;
+        self.replay.as_ref().is_some_and(|replay| !replay.has_ended())
+    }
+
+    /// Moves on, while it waits, over what the look-out has found to be for others.
+    pub(super) fn pass_over(&mut self) {
+        if let (Some(wait), Some(replay)) = (&self.wait, &mut self.replay) {
+            self.moved |= wait.reached(replay);
+            self.known_to = self.known_to.max(replay.next_offset());
+            self.scanned_to = self.known_to;
         }
     }
 }

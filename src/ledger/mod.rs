@@ -9,6 +9,7 @@ mod find;
 mod known;
 mod links;
 mod list;
+mod lookout;
 mod open;
 mod own;
 mod page;
@@ -38,6 +39,7 @@ pub use as_of::AsOf;
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
 pub use links::FullHistory;
+pub(crate) use lookout::{Lookout, Wait};
 pub(crate) use page::{page_rows, token, token_of};
 pub(crate) use pick::EntryPlace;
 pub use progress::Progress;
@@ -112,6 +114,7 @@ pub struct Ledger {
     id: String,
     /// Whether somebody has its consumers open.
     delivers: AtomicBool,
+    lookout: Lookout,
     _lock: Box<dyn fmt::Debug + Send + Sync>,
 }
 
@@ -262,6 +265,11 @@ impl Ledger {
     /// Gives them back.
     pub(crate) fn release_delivery(&self) {
         self.delivers.store(false, Ordering::Release);
+    }
+
+    /// Where all wait that follow.
+    pub(crate) fn lookout(&self) -> &Lookout {
+        &self.lookout
     }
 
     fn head_now(&self) -> Head {

@@ -118,6 +118,7 @@ fn open_once(
         block_len_max,
         id: to_hex(&ledger_id),
         delivers: std::sync::atomic::AtomicBool::new(false),
+        lookout: super::Lookout::default(),
         _lock: lock,
     })
 }

@@ -210,6 +210,11 @@ impl Replay {
         Self { wanted: None, with_own: true, ..self }
     }
 
+    /// The same place, and only this is wanted.
+    pub(crate) fn wanting(self, wanted: Option<Arc<Wanted>>) -> Self {
+        Self { wanted, ..self }
+    }
+
     /// Whether any of some events may be wanted.
     pub(crate) fn may_want(&self, present: &Present<'_>) -> bool {
         (self.with_own || present.has_events())

@@ -11,7 +11,6 @@ mod dead_letters;
 mod delivery;
 mod encode;
 mod explain;
-mod lookout;
 mod opening;
 mod orders;
 mod query;

@@ -7,7 +7,6 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::lookout::Lookout;
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
 use crate::delivery::DeadLetters;
@@ -56,14 +55,12 @@ pub(super) struct Pace {
     pub(super) shutdown: Shutdown,
     /// How often it says that it lives while it brings nothing.
     pub(super) heartbeat: Duration,
-    /// Where it waits for what is new.
-    pub(super) lookout: Lookout,
 }
 
 impl Service {
     pub(super) fn new(letters: DeadLetters, shutdown: Shutdown, heartbeat: Duration) -> Self {
-        let (ledger, lookout) = (Arc::clone(letters.ledger()), Lookout::default());
-        Self { ledger, letters, pace: Pace { shutdown, heartbeat, lookout } }
+        let ledger = Arc::clone(letters.ledger());
+        Self { ledger, letters, pace: Pace { shutdown, heartbeat } }
     }
 }
 

@@ -13,7 +13,7 @@ use super::query::blocking;
 use super::service::Pace;
 use super::status::{IntoStatus as _, status};
 use super::wire;
-use crate::ledger::{FailureClass, Ledger, QueryError, Replay};
+use crate::ledger::{FailureClass, Ledger, Lookout, QueryError, Replay};
 use crate::proto::EventFilter;
 
 /// Messages that wait for a slow reader; the log is not read beyond them.
@@ -85,8 +85,8 @@ pub(super) async fn start<F: Feed>(
     .await?;
     let (messages, receiver) = mpsc::channel(MESSAGES_AHEAD);
     let reached = replay.next_offset();
-    let (feed, said) = (Some(feed), Instant::now());
-    let stream = Stream { replay, reached, feed, follow, messages, said, pace };
+    let (feed, lookout, said) = (Some(feed), ledger.lookout().clone(), Instant::now());
+    let stream = Stream { replay, lookout, reached, feed, follow, messages, said, pace };
     tokio::spawn(stream.run());
     Ok(ReceiverStream::new(receiver))
 }
@@ -94,6 +94,8 @@ pub(super) async fn start<F: Feed>(
 /// One reader's stream.
 struct Stream<F: Feed> {
     replay: Replay,
+    /// Where it waits for what is new.
+    lookout: Lookout,
     /// Where to resume for a reader of all that was sent.
     reached: u64,
     /// Away while it reads, on another thread.
@@ -234,14 +236,15 @@ impl<F: Feed> Stream<F> {
         self.rest();
         let tick = SAID_AGAIN.min(self.pace.heartbeat);
         while !self.replay.has_ended() {
-            let mut wait = self.pace.lookout.wait(&self.replay);
+            let mut wait = self.lookout.wait(&self.replay);
             let called = tokio::select! {
                 () = wait.called() => true,
                 () = self.pace.shutdown.begun() => break,
                 () = self.messages.closed() => return Err(End::Left),
                 () = tokio::time::sleep(tick) => false,
             };
-            wait.end(&mut self.replay);
+            wait.reached(&mut self.replay);
+            drop(wait);
             let was = std::mem::replace(&mut self.reached, self.replay.next_offset());
             if called && !self.replay.has_ended() {
                 return Ok(());
@@ -264,7 +267,6 @@ mod tests {
 
     use super::*;
     use crate::ledger::Options;
-    use crate::rpc::lookout::Lookout;
     use crate::rpc::service::Shutdown;
     use crate::rpc::wire::stream_orders_response::Message;
 
@@ -333,16 +335,13 @@ mod tests {
     ) -> Stream<F> {
         Stream {
             replay: ledger.replay(0).unwrap(),
+            lookout: ledger.lookout().clone(),
             reached: 0,
             feed: Some(feed),
             follow: false,
             messages,
             said: Instant::now(),
-            pace: Pace {
-                shutdown: Shutdown::never(),
-                heartbeat: Duration::from_millis(50),
-                lookout: Lookout::default(),
-            },
+            pace: Pace { shutdown: Shutdown::never(), heartbeat: Duration::from_millis(50) },
         }
     }
 

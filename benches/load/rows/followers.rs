@@ -22,15 +22,15 @@ use crate::load::report::{Report, Row};
 use crate::support::feed::{Feed, OPEN_ORDERS, Orders};
 
 const NAME: &str = "served, followers";
-const FOLLOWERS: usize = 500;
-const MB: f64 = 1e6;
+pub(super) const FOLLOWERS: usize = 500;
+pub(super) const MB: f64 = 1e6;
 /// How much slower than without followers appends may be: what two runs differ by anyhow.
-const SHARE_LEFT: f64 = 0.95;
+pub(super) const SHARE_LEFT: f64 = 0.95;
 /// Appends in a second.
-const STEADY_RATE: u32 = 1_000;
-const SLOW_RATE: u32 = 10;
-const MEMORY_MB_MAX: f64 = 200.0;
-const DELIVERY_MS_MAX: f64 = 5.0;
+pub(super) const STEADY_RATE: u32 = 1_000;
+pub(super) const SLOW_RATE: u32 = 10;
+pub(super) const MEMORY_MB_MAX: f64 = 200.0;
+pub(super) const DELIVERY_MS_MAX: f64 = 5.0;
 
 pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
     if !args.wants(NAME) {
@@ -103,7 +103,7 @@ async fn beside_idle<C: Caller>(
 }
 
 /// Follows from the head on; every follower has a filter of its own, or none at all.
-async fn start(server: &Server, count: usize, filtered: bool) -> Vec<JoinHandle<()>> {
+pub(super) async fn start(server: &Server, count: usize, filtered: bool) -> Vec<JoinHandle<()>> {
     let mut followers = Vec::new();
     for number in 0..count {
         let filter = EventFilter {
@@ -124,14 +124,17 @@ async fn start(server: &Server, count: usize, filtered: bool) -> Vec<JoinHandle<
     followers
 }
 
-fn end(followers: Vec<JoinHandle<()>>) {
+pub(super) fn end(followers: Vec<JoinHandle<()>>) {
     for follower in followers {
         follower.abort();
     }
 }
 
 /// A stream on a connection of its own that has caught up.
-async fn follow(server: &Server, filters: Vec<EventFilter>) -> Streaming<ReplayResponse> {
+pub(super) async fn follow(
+    server: &Server,
+    filters: Vec<EventFilter>,
+) -> Streaming<ReplayResponse> {
     let mut client = LedgerServiceClient::new(connect(&server.url).await);
     let head = client.get_head(GetHeadRequest::default()).await;
     let from_offset = head.unwrap().into_inner().head;
@@ -177,7 +180,7 @@ async fn deliver(
 }
 
 /// Reads so many events; the offset of each, and when it came.
-async fn read(
+pub(super) async fn read(
     mut messages: Streaming<ReplayResponse>,
     count: usize,
     begin: Instant,
@@ -193,7 +196,7 @@ async fn read(
 }
 
 /// Appends at a rate, whatever the answers take; when the event of each offset was answered.
-async fn append(
+pub(super) async fn append(
     server: &Server,
     mut feed: Feed,
     (rate, count): (u32, usize),

@@ -1,6 +1,7 @@
 //! The rows of the table, by what they are about.
 
 pub(crate) mod append;
+pub(crate) mod consumers;
 pub(crate) mod embedded;
 pub(crate) mod followers;
 mod hot;

@@ -69,7 +69,7 @@ pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
 }
 
 /// Appends so many events from a few callers; a whole number of orders for each.
-async fn load(server: &Server, orders: &Orders, events: u64, open: u64) {
+pub(super) async fn load(server: &Server, orders: &Orders, events: u64, open: u64) {
     let channels = connect_callers(&server.url, usize::try_from(LOADERS).unwrap(), 1).await;
     let loaders = channels.into_iter().map(|channel| {
         let feed: Feed = orders.feed(open);
