@@ -20,7 +20,6 @@ use super::random::Random;
 const CONSUMER: &str = "model";
 const ORDERS: usize = 12;
 const STEPS: usize = 150;
-const SEEDS: u64 = 4;
 /// No test may take longer.
 const TEST_TIME_MAX: Duration = Duration::from_secs(120);
 /// How long a member is listened to when it says nothing.
@@ -446,18 +445,23 @@ fn a_member_that_slept_beyond_its_time_is_delivered_all_the_same() {
     assert!(ended.is_ok(), "the member was delivered nothing more");
 }
 
+/// How often a test is run; more where time is no matter.
+fn seeds() -> u64 {
+    if super::workload::long_tests() { 40 } else { 4 }
+}
+
 /// Seen red with orders that are parked without the position beside it: after a crash they stood
 /// where they were stored last, and were delivered although parked.
 #[test]
 fn the_law_holds_whoever_dies() {
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         run(seed, false);
     }
 }
 
 #[test]
 fn the_law_holds_where_time_is_short() {
-    for seed in 100..100 + SEEDS {
+    for seed in 100..100 + seeds() {
         run(seed, true);
     }
 }
