@@ -252,7 +252,7 @@ impl Engine {
     }
 
     /// Finds the next events of orders whose turn it is and of which no more is remembered.
-    async fn seek(&mut self) -> Result<(), DeliveryError> {
+    pub(super) async fn seek(&mut self) -> Result<(), DeliveryError> {
         loop {
             let sought = self.dispatch.sought();
             if sought.is_empty() {

@@ -76,21 +76,25 @@ impl Engine {
     pub(super) async fn decide(&mut self, entries: Vec<Event>) -> Result<(), DeliveryError> {
         let mut before = None;
         if self.dirty || self.storing.is_some() {
+            // What is sought would stand where it was acknowledged.
+            self.seek().await?;
             let (position, to) = (self.position(), self.acknowledged_to());
             let position = self.journal.position(&position);
             before = Some((self.journal.send(vec![position])?, to));
         }
         let entries = self.journal.send(entries);
-        let stored = match before {
-            Some((position, to)) => position.await.map(|_| {
-                (self.storing, self.last_stored, self.dirty) = (None, to, false);
-                self.next_store = Instant::now() + STORE_INTERVAL;
-            }),
-            None => Ok(()),
-        };
-        // Both are on their way: one that failed does not take the other back.
+        if let Some((position, to)) = before {
+            match position.await {
+                Ok(_) => {
+                    (self.storing, self.last_stored, self.dirty) = (None, to, false);
+                    self.next_store = Instant::now() + STORE_INTERVAL;
+                }
+                // It is stored when it is due; what is decided holds if its entries are there.
+                Err(error) => tracing::warn!(%error, "where a consumer stands cannot be stored"),
+            }
+        }
         entries?.await?;
-        Ok(stored?)
+        Ok(())
     }
 
     /// Orders about which the log is told at once.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_ledger::proto::{
-    ConsumeClosedReason, ConsumerPosition, ConsumerSettings, EventFilter, ListParkedRequest,
-    OrderEvent, ParkedFilter, ReplayParkedRequest, SkipParkedRequest,
+    ConsumeClosedReason, ConsumeRequest, ConsumerPosition, ConsumerSettings, EventFilter,
+    ListParkedRequest, OrderEvent, ParkDelivery, ParkedFilter, ReplayParkedRequest,
+    SkipParkedRequest,
 };
 use order_ledger::{
     Batch, Consumers, Delivered, Event, Ledger, Member, Options, Outcome, Start, Told,
@@ -410,6 +411,51 @@ fn run(seed: u64, hurried: bool) {
     let ended = runtime.block_on(async { tokio::time::timeout(TEST_TIME_MAX, test).await });
     runtime.shutdown_timeout(Duration::from_secs(1));
     assert!(ended.is_ok(), "seed {seed} did not end");
+}
+
+/// An acknowledgement and a decision about another order in one message: what the decision stores
+/// is where the consumer stands behind the acknowledgement. Seen red with a decision that is
+/// written before the order's next event was sought.
+#[test]
+fn what_was_acknowledged_before_an_order_was_parked_does_not_come_again() {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let test = async {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = open(folder.path());
+        let events = [("erp/1", "1"), ("erp/2", "1"), ("erp/1", "2")];
+        let events = events.map(|(order, id)| super::support::event(order, id));
+        ledger.append(Batch::of(events)).unwrap();
+        for round in 0..3 {
+            let consumers = Consumers::open(Arc::clone(&ledger)).await.unwrap();
+            if round == 0 {
+                consumers.create(settings(false), Start::Offset(0), "test").await.unwrap();
+            }
+            let mut member = consumers.join(CONSUMER, "worker").await.unwrap();
+            member.voice().grant(2).await;
+            let mut offsets = BTreeSet::new();
+            while offsets.len() < if round < 2 { 2 } else { 1 } {
+                if let Some(Told::Deliveries(delivered)) = member.next().await.unwrap() {
+                    offsets.extend(delivered.iter().map(|one| one.recorded.offset));
+                }
+            }
+            match round {
+                // The next process finds in the log alone what is behind each.
+                0 => consumers.close().await,
+                1 => {
+                    assert_eq!(offsets, [0, 1].into());
+                    let parks = vec![ParkDelivery { offset: 1, reason: "poison".into() }];
+                    let both = ConsumeRequest { acks: vec![0], parks, ..Default::default() };
+                    member.voice().say(both).await;
+                    while consumers.get(CONSUMER).await.unwrap().parked == 0 {}
+                    // It dies: nothing more is stored.
+                }
+                _ => assert_eq!(offsets, [2].into(), "the first one was acknowledged"),
+            }
+        }
+    };
+    let ended = runtime.block_on(async { tokio::time::timeout(TEST_TIME_MAX, test).await });
+    assert!(ended.is_ok(), "it did not end");
 }
 
 /// Its credit is not used up by what it was not told of.
