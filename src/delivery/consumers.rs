@@ -218,10 +218,19 @@ impl Consumers {
     /// [`DeliveryError::UnknownConsumer`], and what appends say.
     pub async fn delete(&self, name: &str, actor: &str) -> Result<(), DeliveryError> {
         let said = Said::by(actor)?;
+        let inputs = self.inputs_of(name).await?;
         self.ask(name, |reply| Asked::Delete(said, reply)).await?;
-        // The name is free when this is answered.
-        if let Some(known) = self.at_work.lock().await.engines.remove(name) {
-            let _ = known.task.await;
+        // The name is free when this is answered; somebody may have taken it already.
+        let mut crew = self.at_work.lock().await;
+        let is_it = |known: &AtWork| known.inputs.same_channel(&inputs);
+        let ended = if crew.engines.get(name).is_some_and(is_it) {
+            crew.engines.remove(name)
+        } else {
+            None
+        };
+        drop(crew);
+        if let Some(ended) = ended {
+            let _ = ended.task.await;
         }
         Ok(())
     }

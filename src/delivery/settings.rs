@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prost::Message as _;
+
 use super::dispatch::Rules;
-use crate::event::{Violation, Wanted};
+use crate::event::{Violation, Wanted, message_to_json};
 use crate::limits::Limits;
 use crate::num::usize_from;
-use crate::proto::ConsumerSettings;
+use crate::proto::{ConsumerSettings, EventFilter};
 
 const NAME_BYTES_MAX: usize = 64;
 const DESCRIPTION_BYTES_MAX: usize = 1_000;
@@ -127,7 +129,7 @@ pub(super) fn differences(is: &ConsumerSettings, asked: &ConsumerSettings) -> St
         };
         [
             ("description", format!("{:?}", settings.description)),
-            ("filters", format!("{:?}", settings.filters)),
+            ("filters", filters_text(&settings.filters)),
             ("ack_timeout", time(settings.ack_timeout)),
             ("attempts_max", settings.attempts_max.to_string()),
             ("retry_delay_min", time(settings.retry_delay_min)),
@@ -143,10 +145,18 @@ pub(super) fn differences(is: &ConsumerSettings, asked: &ConsumerSettings) -> St
     differing.collect::<Vec<_>>().join("; ")
 }
 
+/// Filters as their JSON says them.
+fn filters_text(filters: &[EventFilter]) -> String {
+    let texts = filters
+        .iter()
+        .map(|filter| message_to_json("EventFilter", &filter.encode_to_vec()).to_string());
+    let texts: Vec<String> = texts.collect();
+    if texts.is_empty() { "none".to_owned() } else { texts.join(" or ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::EventFilter;
 
     fn named(name: &str) -> ConsumerSettings {
         ConsumerSettings { name: name.to_owned(), ..ConsumerSettings::default() }
@@ -163,6 +173,10 @@ mod tests {
         let other = ConsumerSettings { attempts_max: 3, ..named("erp-updater") };
         let other = Settings::of(other, &Limits::default()).unwrap();
         assert_eq!(differences(&settings.told, &other.told), "attempts_max is 10, not 3");
+        let filters = vec![EventFilter { types: vec!["pick.*".into()], ..Default::default() }];
+        let other = ConsumerSettings { filters, ..settings.told.clone() };
+        let said = r#"filters is none, not {"types":["pick.*"]}"#;
+        assert_eq!(differences(&settings.told, &other), said);
     }
 
     #[test]
