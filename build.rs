@@ -21,13 +21,14 @@ use prost_types::FileDescriptorSet;
 use prost_types::field_descriptor_proto::Type;
 use tonic_prost_build::Config;
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "orderledger/v1/order_event.proto",
     "orderledger/v1/event_filter.proto",
     "orderledger/v1/ledger_entry.proto",
     "orderledger/v1/order.proto",
     "orderledger/v1/ledger_service.proto",
     "orderledger/v1/delivery_service.proto",
+    "orderledger/v1/audit_service.proto",
 ];
 
 /// Files whose messages are the library's own types, on the server too.

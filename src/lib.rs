@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod audit;
 pub mod cli;
 mod delivery;
 pub mod demo;
@@ -47,6 +48,7 @@ mod rpc;
 mod time;
 mod view;
 
+pub use audit::{Checkpoint, KeyDefect, NoteDefect, ProofDefect, TreeOrigin, VerifierKey};
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,
     DeliveryError, Keeping, Member, RawBatch, Redriven, Refused, Start, Told, Voice,

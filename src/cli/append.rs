@@ -66,7 +66,12 @@ impl Append {
             OnRefusal::DeadLetter => wire::OnRefusal::DeadLetter,
         };
         let on_refusal = on_refusal.into();
-        let request = wire::AppendRequest { events, expectations: self.expect, on_refusal };
+        let request = wire::AppendRequest {
+            events,
+            expectations: self.expect,
+            on_refusal,
+            with_checkpoint: false,
+        };
         let appended = self.target.connect().await?.append(request).await?.into_inner();
         Ok(print(&appended, self.output)?)
     }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::batch::{Outcome, Prepared, PreparedEvent, Receipt};
 use super::error::{AppendError, ReusedId, WrongRevision};
 use super::known::{KnownOrder, KnownOrders};
+use super::leaves::OrderLeaf;
 use crate::log::{BlockBuilder, EntryRef, Hash, Leaf, LogReader, Point, body_hash, flags_of};
 use crate::num::{u64_from, usize_from};
 use crate::view::{EventKey, Indexed, TailEntry, ViewError, Views};
@@ -110,6 +111,12 @@ impl Admission {
             },
             targets: &pending.targets,
         })
+    }
+
+    /// The leaves of the block's entries.
+    pub(super) fn leaves(&self) -> impl Iterator<Item = OrderLeaf> {
+        let leaf = |one: &Pending| OrderLeaf { order: one.order, leaf: one.receipt.leaf_hash };
+        self.pending.iter().map(leaf)
     }
 
     /// Decides about a batch: its outcomes, with all its new events in the block, or why none is.

@@ -7,6 +7,7 @@ mod batch;
 mod error;
 mod find;
 mod known;
+mod leaves;
 mod links;
 mod list;
 mod lookout;
@@ -38,6 +39,7 @@ use tokio::sync::{oneshot, watch};
 pub use as_of::AsOf;
 pub use batch::{Appended, Batch, Outcome, Receipt};
 pub use error::{AppendError, FailureClass, OpenError, QueryError, ReusedId, WrongRevision};
+pub(crate) use leaves::OrderLeaf;
 pub use links::FullHistory;
 pub(crate) use lookout::{Lookout, Wait};
 pub(crate) use page::{page_rows, token, token_of};
@@ -55,6 +57,7 @@ use admission::LookedUp;
 use batch::Prepared;
 pub(crate) use batch::{KeepReused, check_expectation};
 use known::KnownOrder;
+use leaves::LeafFeed;
 pub(crate) use own::OwnPlaces;
 use queue::Queue;
 use writer::{Command, Head, Submission};
@@ -115,6 +118,7 @@ pub struct Ledger {
     /// Whether somebody has its consumers open.
     delivers: AtomicBool,
     lookout: Lookout,
+    leaves: Arc<LeafFeed>,
     _lock: Box<dyn fmt::Debug + Send + Sync>,
 }
 

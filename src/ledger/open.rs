@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use super::admission::Admission;
 use super::error::OpenError;
+use super::leaves::LeafFeed;
 use super::queue::Queue;
 use super::writer::{Head, Writer};
 use super::{Ledger, Options, Progress};
@@ -88,6 +89,7 @@ fn open_once(
     let (sender, receiver) = watch::channel(head);
     let (commands, incoming) = channel();
     let queue = Arc::new(Queue::default());
+    let leaves = Arc::new(LeafFeed::default());
     let writer = Writer {
         admission: Admission::starting_at(log.end(), log.reader()),
         log,
@@ -95,6 +97,7 @@ fn open_once(
         indexer,
         head: sender,
         queue: Arc::clone(&queue),
+        leaves: Arc::clone(&leaves),
         commands: incoming,
         tail_entries_max: limits.tail_entries_max,
         answers: Vec::new(),
@@ -119,6 +122,7 @@ fn open_once(
         id: to_hex(&ledger_id),
         delivers: std::sync::atomic::AtomicBool::new(false),
         lookout: super::Lookout::default(),
+        leaves,
         _lock: lock,
     })
 }

@@ -10,6 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::admission::{Admission, LookedUp};
 use super::batch::{Appended, Outcome, Prepared};
 use super::error::AppendError;
+use super::leaves::LeafFeed;
 use super::queue::Queue;
 use crate::log::{BLOCK_ALIGNMENT, LogError, LogWriter, Point};
 use crate::time::now_ns;
@@ -54,6 +55,7 @@ pub(super) struct Writer {
     pub(super) indexer: Indexer,
     pub(super) head: watch::Sender<Head>,
     pub(super) queue: Arc<Queue>,
+    pub(super) leaves: Arc<LeafFeed>,
     pub(super) commands: Receiver<Command>,
     pub(super) tail_entries_max: usize,
     pub(super) admission: Admission,
@@ -193,6 +195,7 @@ impl Writer {
         let tail = self.views.tail().publish(mark, end, self.admission.tail_entries());
         self.indexer.grown(tail);
         self.head.send_replace(Head { point: end, recorded_at });
+        self.leaves.extend(begin.offset, self.admission.leaves());
     }
 
     fn poison(&self, error: &LogError) -> String {

@@ -31,6 +31,11 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// What the disk says.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+    /// Creates an empty file that only its owner can read; refuses one that exists.
+    ///
+    /// # Errors
+    /// `AlreadyExists`; otherwise what the disk says.
+    fn create_secret(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
     /// Gives a file another name in the same folder; durable after [`Disk::sync_dir`].
     ///
     /// # Errors
@@ -162,6 +167,13 @@ impl Disk for FileSystem {
         let options =
             OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         Ok(Arc::new(options))
+    }
+
+    fn create_secret(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Arc::new(options.open(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

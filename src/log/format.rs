@@ -223,12 +223,17 @@ impl<'a> EntryRef<'a> {
 
     /// The hash that the order's next entry names as `previous`.
     pub(crate) fn leaf_hash(&self) -> Hash {
+        self.leaf_hash_of(&order_hash(self.correlation_id))
+    }
+
+    /// The same for who has the hash of the order already.
+    pub(crate) fn leaf_hash_of(&self, order: &Hash) -> Hash {
         Leaf {
             flags: flags_of(self.correlation_id),
             recorded_at: self.recorded_at,
             occurred_at: crate::event::occurred_at_ns(self.body),
             revision: self.revision,
-            order: &order_hash(self.correlation_id),
+            order,
             previous: self.previous,
             body: &body_hash(self.body),
         }

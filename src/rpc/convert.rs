@@ -71,7 +71,11 @@ fn expected_revision(expectation: &wire::Expectation) -> Option<u64> {
 
 pub(super) fn append_response(appended: &Appended) -> wire::AppendResponse {
     let outcomes = appended.outcomes.iter().map(event_outcome);
-    wire::AppendResponse { outcomes: outcomes.collect(), head: appended.head }
+    wire::AppendResponse {
+        outcomes: outcomes.collect(),
+        head: appended.head,
+        checkpoint: String::new(),
+    }
 }
 
 pub(super) fn event_outcome(outcome: &Outcome) -> wire::EventOutcome {

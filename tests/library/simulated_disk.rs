@@ -359,6 +359,13 @@ impl Disk for SimulatedDisk {
         Ok(self.file(id))
     }
 
+    fn create_secret(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        if self.state().names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.create(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let change = NameChange::Rename(from.to_owned(), to.to_owned());
         self.change_name(Kind::Rename, to, change)

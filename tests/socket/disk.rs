@@ -112,6 +112,10 @@ impl Disk for TestDisk {
         FileSystem.create(path).map(|file| self.wrapped(path, file))
     }
 
+    fn create_secret(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        FileSystem.create_secret(path).map(|file| self.wrapped(path, file))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         FileSystem.rename(from, to)
     }
