@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+mod audit;
 pub mod cli;
 mod delivery;
 pub mod demo;

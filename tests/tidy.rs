@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders from high to low; each may name those behind it and itself, never one before it.
-const LAYERS: [&str; 9] =
-    ["cli", "rpc", "delivery", "ledger", "view", "log", "order", "event", "demo"];
+const LAYERS: [&str; 10] =
+    ["cli", "rpc", "delivery", "audit", "ledger", "view", "log", "order", "event", "demo"];
 
 /// Crates that only one folder may name.
 const AT_HOME: [(&str, &str); 11] = [
