@@ -2,7 +2,9 @@
 //! with them. Does not know gRPC or the command line.
 
 mod checkpoint;
+mod directory;
 mod note;
+mod order_proof;
 mod tree;
 
 pub use checkpoint::{Checkpoint, TreeOrigin};
