@@ -48,7 +48,11 @@ mod rpc;
 mod time;
 mod view;
 
-pub use audit::{Checkpoint, KeyDefect, NoteDefect, ProofDefect, TreeOrigin, VerifierKey};
+pub use audit::{
+    Audit, AuditError, AuditOptions, ChainEntry, Checkpoint, ConsistencyProof, InclusionProof,
+    KeyDefect, NewOrigin, NoteDefect, OrderProof, OrderProofDefect, Period, ProofDefect,
+    ProvenSeal, SealMade, SealProof, SignedCheckpoint, TreeOrigin, VerifierKey,
+};
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,
     DeliveryError, Keeping, Member, RawBatch, Redriven, Refused, Start, Told, Voice,

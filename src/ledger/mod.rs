@@ -28,7 +28,7 @@ mod wait;
 mod writer;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -50,6 +50,7 @@ pub(crate) use replay::Place;
 pub use replay::{Chunk, Follow, Replay};
 pub use verify::{VerifyReport, verify};
 pub use wait::Pending;
+pub(crate) use wait::block_on;
 
 pub use crate::view::SourceWatermark;
 
@@ -115,6 +116,8 @@ pub struct Ledger {
     policy: Policy,
     block_len_max: usize,
     id: String,
+    folder: PathBuf,
+    disk: Arc<dyn Disk>,
     /// Whether somebody has its consumers open.
     delivers: AtomicBool,
     lookout: Lookout,
@@ -167,6 +170,21 @@ impl Ledger {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The same as bytes.
+    pub(crate) fn id_bytes(&self) -> [u8; 16] {
+        self.reader.ledger_id()
+    }
+
+    /// The folder of the ledger.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where its files are.
+    pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// The limits that the ledger was opened with.

@@ -75,7 +75,7 @@ fn open_once(
     )?;
     let reader = log.reader();
     let path = folder.join(Place::VIEWS_FILE);
-    let origin = Origin { disk, path, reader: reader.clone(), ledger_id };
+    let origin = Origin { disk: Arc::clone(&disk), path, reader: reader.clone(), ledger_id };
     let policy = settle_policy(&*origin.disk, folder, policy)?;
     let (views, checkpoint) = Views::open(origin, policy.clone())?;
     let views = Arc::new(views);
@@ -120,6 +120,8 @@ fn open_once(
         policy,
         block_len_max,
         id: to_hex(&ledger_id),
+        folder: folder.to_owned(),
+        disk,
         delivers: std::sync::atomic::AtomicBool::new(false),
         lookout: super::Lookout::default(),
         leaves,

@@ -96,6 +96,18 @@ impl Ledger {
         Ok(())
     }
 
+    /// The entries of an order below an offset, by revision.
+    ///
+    /// # Errors
+    /// Where log or views cannot be read.
+    pub(crate) fn recorded_below(
+        &self,
+        correlation_id: &str,
+        below: u64,
+    ) -> Result<Vec<RecordedEvent>, QueryError> {
+        self.read(correlation_id, &self.locate(correlation_id, below)?)
+    }
+
     /// When the entry at an offset was recorded, in nanoseconds of the Unix epoch.
     ///
     /// # Errors

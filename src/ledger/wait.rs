@@ -47,7 +47,7 @@ impl Future for Pending {
 
 /// Runs a future on this thread, inside of a runtime or not. A task's budget does not count here:
 /// it is not renewed while its thread waits.
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
     impl Wake for Unpark {
         fn wake(self: Arc<Self>) {

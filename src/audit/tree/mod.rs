@@ -8,7 +8,9 @@ use sha2::{Digest as _, Sha256};
 use crate::log::Hash;
 
 pub use proof::ProofDefect;
-pub(crate) use proof::{consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub(crate) use proof::{
+    consistency_proof, inclusion_proof, root_at, verify_consistency, verify_inclusion,
+};
 
 const NODE_PREFIX: [u8; 1] = [0x01];
 

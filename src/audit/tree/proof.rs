@@ -79,6 +79,14 @@ fn left_size(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 
+/// The root of the tree of the first `size` leaves.
+pub(crate) fn root_at<E>(
+    size: u64,
+    node: &mut impl FnMut(u32, u64) -> Result<Hash, E>,
+) -> Result<Hash, E> {
+    if size == 0 { Ok(empty_root()) } else { root_of((0, size), node) }
+}
+
 fn root_of<E>(
     (begin, end): (u64, u64),
     node: &mut impl FnMut(u32, u64) -> Result<Hash, E>,

@@ -1,0 +1,338 @@
+//! The one thread that keeps the tree, signs checkpoints and has seals made. Appends never wait for
+//! it. Does not know who asks, nor how proofs are made.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{oneshot, watch};
+
+use super::AuditError;
+use super::archive::{Archive, SignedCheckpoint};
+use super::checkpoint::Checkpoint;
+use super::note::SignerKey;
+use super::period::{Closing, Period};
+use super::seal::{Made, Sealed, Sealer};
+use super::stored_tree::TreeWriter;
+use crate::ledger::Ledger;
+
+/// Leaves are gathered for so long, where nobody waits for a checkpoint.
+const GATHER: Duration = Duration::from_millis(50);
+/// A seal rests so many times as long as it took: in a ledger of very many orders it comes less
+/// often than it was asked for, and costs a twentieth of a core.
+const REST_FACTOR: u32 = 20;
+/// After a failure nothing is tried again before.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// Where the audit stands, for all who ask.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Standing {
+    /// The newest checkpoint.
+    pub(super) signed: Option<Arc<SignedCheckpoint>>,
+    /// The newest seal.
+    pub(super) sealed: Option<Arc<Sealed>>,
+    /// Leaves in the tree, and entries in the log, while it is being made.
+    pub(super) behind: Option<(u64, u64)>,
+    /// Why nothing new comes.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Why nothing new is signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// The log does not continue what was signed; for good.
+    Refused(String),
+    /// The last checkpoint could not be written; it is tried again.
+    Storage(String),
+    /// The thread has ended.
+    Stopped(String),
+}
+
+/// What is wanted of a seal.
+#[derive(Debug)]
+pub(super) struct SealWanted {
+    pub(super) closing: Option<Closing>,
+    /// The number of entries that it has to cover.
+    pub(super) covers: u64,
+    pub(super) reply: oneshot::Sender<Result<(Arc<Sealed>, Option<Period>), AuditError>>,
+}
+
+/// What others want of the thread.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    state: Mutex<WantedState>,
+}
+
+#[derive(Debug, Default)]
+struct WantedState {
+    /// A checkpoint has to cover so many entries.
+    checkpoint: u64,
+    seals: Vec<SealWanted>,
+    closing: bool,
+}
+
+impl Wanted {
+    fn state(&self) -> MutexGuard<'_, WantedState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn checkpoint(&self, at_least: u64) {
+        let mut state = self.state();
+        state.checkpoint = state.checkpoint.max(at_least);
+    }
+
+    pub(super) fn seal(&self, wanted: SealWanted) {
+        self.state().seals.push(wanted);
+    }
+
+    pub(super) fn close(&self) {
+        self.state().closing = true;
+    }
+}
+
+/// What the thread owns.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) origin: String,
+    pub(super) keys: Vec<SignerKey>,
+    pub(super) archive: Archive,
+    pub(super) tree: TreeWriter,
+    pub(super) sealer: Sealer,
+    pub(super) wanted: Arc<Wanted>,
+    pub(super) standing: watch::Sender<Standing>,
+    pub(super) checkpoint_interval: Duration,
+    pub(super) seal_interval: Option<Duration>,
+    /// Who waits for the seal that is being made.
+    pub(super) sealing: Vec<SealWanted>,
+    pub(super) times: Times,
+}
+
+/// When something was done, and is due again.
+#[derive(Debug)]
+pub(super) struct Times {
+    signed: Instant,
+    seal_began: Instant,
+    seal_due: Option<Instant>,
+    /// The size of the tree when nothing but the last seal was in it.
+    quiet_size: u64,
+}
+
+impl Times {
+    pub(super) fn starting(seal_interval: Option<Duration>, quiet_size: u64) -> Self {
+        let now = Instant::now();
+        Self {
+            signed: now,
+            seal_began: now,
+            seal_due: seal_interval.map(|interval| now + interval),
+            quiet_size,
+        }
+    }
+}
+
+impl Keeper {
+    /// Runs until it is told to close, or cannot go on. Before, [`super::open`] has compared the tree
+    /// with what was signed.
+    pub(super) fn run(mut self) {
+        loop {
+            let closing = self.wanted.state().closing;
+            match self.round(closing) {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(%error, "the audit has stopped; appends and reads go on");
+                    self.stopped(&error);
+                    break;
+                }
+            }
+            if !closing {
+                self.wait();
+            }
+        }
+        let rest = std::mem::take(&mut self.wanted.state().seals);
+        for wanted in rest.into_iter().chain(self.sealing.drain(..)) {
+            let _ = wanted.reply.send(Err(AuditError::Closed));
+        }
+        self.ledger.release_leaves();
+    }
+
+    fn stopped(&self, error: &AuditError) {
+        let trouble = Some(Trouble::Stopped(error.to_string()));
+        self.standing.send_modify(|standing| standing.trouble = trouble);
+    }
+
+    /// One round: takes what came, signs, and sees to seals. Answers whether it was the last.
+    fn round(&mut self, closing: bool) -> Result<bool, AuditError> {
+        self.take_leaves()?;
+        self.finish_seal(closing)?;
+        if self.checkpoint_is_due(closing) {
+            self.sign(None)?;
+        }
+        if closing {
+            return Ok(true);
+        }
+        if self.sealer.catch_up(self.tree.size())? {
+            self.begin_seal()?;
+        }
+        Ok(false)
+    }
+
+    fn wait(&self) {
+        let now = Instant::now();
+        if !self.sealer.is_busy() && self.sealer.lags(self.tree.size()) {
+            return;
+        }
+        let size = self.tree.size();
+        let unsigned = self.signed_size() != Some(size);
+        let sign_at = unsigned.then(|| self.times.signed + self.checkpoint_interval);
+        let changed = size > self.times.quiet_size && !self.sealer.is_busy();
+        let seal_at = self.times.seal_due.filter(|_| changed);
+        let retry_at = self.has_trouble().then_some(now + RETRY_AFTER);
+        let until = [sign_at, seal_at, retry_at].into_iter().flatten().min();
+        if !self.ledger.wait_for_leaves(until) {
+            // More comes together; whoever waits for a checkpoint pokes.
+            let gathered = now + GATHER.min(self.checkpoint_interval);
+            self.ledger.wait_for_poke(gathered);
+        }
+    }
+
+    fn has_trouble(&self) -> bool {
+        self.standing.borrow().trouble.is_some()
+    }
+
+    fn signed_size(&self) -> Option<u64> {
+        self.standing.borrow().signed.as_ref().map(|signed| signed.checkpoint.size)
+    }
+
+    /// Takes all leaves that there are.
+    pub(super) fn take_leaves(&mut self) -> Result<(), AuditError> {
+        loop {
+            let from = self.tree.size();
+            let (tree, sealer) = (&mut self.tree, &mut self.sealer);
+            let mut failed = Ok(());
+            self.ledger.take_leaves(from, |leaf| {
+                if failed.is_ok() {
+                    failed = sealer.take(tree.size(), &leaf);
+                }
+                tree.push(leaf.leaf);
+            })?;
+            failed?;
+            if self.tree.size() == from {
+                return Ok(());
+            }
+            let head = self.ledger.head();
+            let size = self.tree.size();
+            self.standing.send_if_modified(|standing| {
+                let behind = standing.behind.is_some();
+                standing.behind = behind.then_some((size, head));
+                behind
+            });
+        }
+    }
+
+    fn checkpoint_is_due(&self, closing: bool) -> bool {
+        let size = self.tree.size();
+        let signed = self.signed_size();
+        if signed == Some(size) && !self.has_trouble() {
+            return false;
+        }
+        let asked = signed.is_none_or(|signed| signed < self.wanted.state().checkpoint.min(size));
+        let interval = if self.has_trouble() { RETRY_AFTER } else { self.checkpoint_interval };
+        asked && !self.has_trouble() || closing || self.times.signed.elapsed() >= interval
+    }
+
+    /// Signs the tree as it is; `day` is given where the checkpoint covers a seal.
+    pub(super) fn sign(&mut self, day: Option<&str>) -> Result<(), AuditError> {
+        let root = self.tree.settle()?;
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.tree.size(), root };
+        let note = checkpoint.sign(&self.keys);
+        self.times.signed = Instant::now();
+        // Durable before anybody sees it: after a crash nothing smaller can be signed.
+        let kept = self.archive.keep(&note, day);
+        self.standing.send_modify(|standing| match kept {
+            Ok(()) => {
+                standing.signed = Some(Arc::new(SignedCheckpoint { note, checkpoint }));
+                (standing.trouble, standing.behind) = (None, None);
+            }
+            Err(error) => {
+                tracing::error!(%error, "a checkpoint could not be kept");
+                standing.trouble = Some(Trouble::Storage(error.to_string()));
+            }
+        });
+        Ok(())
+    }
+
+    fn begin_seal(&mut self) -> Result<(), AuditError> {
+        let size = self.tree.size();
+        if self.sealer.is_busy() || size == 0 {
+            return Ok(());
+        }
+        let wanted = self.next_wanted(size);
+        let due = self.times.seal_due.is_some_and(|due| due <= Instant::now());
+        if wanted.is_empty() && !(due && size > self.times.quiet_size) {
+            return Ok(());
+        }
+        let closing = wanted.iter().find_map(|wanted| wanted.closing.clone());
+        self.sealing = wanted;
+        self.times.seal_began = Instant::now();
+        let ledger = Arc::clone(&self.ledger);
+        self.sealer.begin(closing, move || ledger.poke())
+    }
+
+    /// Those whom the next seal answers: all that want none of their own, and one that does.
+    fn next_wanted(&self, size: u64) -> Vec<SealWanted> {
+        let mut state = self.wanted.state();
+        let (mut now, mut later) = (Vec::new(), Vec::new());
+        let mut has_closing = false;
+        for wanted in state.seals.drain(..) {
+            let own = wanted.closing.is_some();
+            if wanted.covers > size || own && has_closing {
+                later.push(wanted);
+            } else {
+                has_closing |= own;
+                now.push(wanted);
+            }
+        }
+        state.seals = later;
+        now
+    }
+
+    fn finish_seal(&mut self, wait: bool) -> Result<(), AuditError> {
+        let Some(made) = self.sealer.finish(wait) else {
+            return Ok(());
+        };
+        let took = self.times.seal_began.elapsed();
+        let rest = self.seal_interval.map(|interval| interval.max(took * REST_FACTOR));
+        self.times.seal_due = rest.map(|rest| Instant::now() + rest);
+        let waiting = std::mem::take(&mut self.sealing);
+        let Made { sealed, period, end } = match made {
+            Ok(made) => made,
+            Err(error) => {
+                tracing::error!(%error, "the log could not be sealed");
+                let what = error.to_string();
+                for wanted in waiting {
+                    let _ = wanted.reply.send(Err(AuditError::Directory(what.clone())));
+                }
+                return Ok(());
+            }
+        };
+        self.take_leaves()?;
+        self.times.quiet_size = end;
+        let day = self.sealer.day().to_owned();
+        self.sign(Some(&day))?;
+        self.standing.send_modify(|standing| standing.sealed = Some(Arc::clone(&sealed)));
+        for wanted in waiting {
+            let period = period.clone().filter(|_| wanted.closing.is_some());
+            let _ = wanted.reply.send(Ok((Arc::clone(&sealed), period)));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Keeper {
+    /// Also where the thread panics: who waits is told.
+    fn drop(&mut self) {
+        self.standing.send_modify(|standing| {
+            standing.trouble.get_or_insert(Trouble::Stopped("it is closed".to_owned()));
+        });
+    }
+}

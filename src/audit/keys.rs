@@ -1,0 +1,79 @@
+//! The keys that sign checkpoints, in files that only their owner reads. Does not know what is
+//! signed with them.
+
+use std::path::{Path, PathBuf};
+
+use super::AuditError;
+use super::note::{SignerKey, VerifierKey};
+use crate::log::{Disk, read_file, write_all_at, write_file};
+
+const SECRET_SUFFIX: &str = ".key";
+const PUBLIC_SUFFIX: &str = ".pub";
+
+/// The keys in a folder, or in files; makes one where the folder has none.
+pub(super) fn load(
+    disk: &dyn Disk,
+    (folder, files): (&Path, &[PathBuf]),
+    origin: &str,
+) -> Result<Vec<SignerKey>, AuditError> {
+    if !files.is_empty() {
+        return files.iter().map(|path| read(disk, path, origin)).collect();
+    }
+    let io = |error| AuditError::io(folder, error);
+    disk.create_dir(folder).map_err(io)?;
+    let mut keys = Vec::new();
+    let mut names = disk.list(folder).map_err(io)?;
+    names.sort();
+    for name in names.iter().filter(|name| name.ends_with(SECRET_SUFFIX)) {
+        match read(disk, &folder.join(name), origin) {
+            Ok(key) => keys.push(key),
+            // Keys of origins that have ended stay where they are.
+            Err(AuditError::KeyName { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if keys.is_empty() {
+        keys.push(make(disk, folder, origin)?);
+    }
+    Ok(keys)
+}
+
+fn read(disk: &dyn Disk, path: &Path, origin: &str) -> Result<SignerKey, AuditError> {
+    let text = read_file(disk, path).map_err(|error| AuditError::io(path, error))?;
+    let key = SignerKey::parse(&String::from_utf8_lossy(&text))
+        .map_err(|defect| AuditError::Key { path: path.to_owned(), defect })?;
+    let name = key.verifier().name();
+    if name == origin {
+        return Ok(key);
+    }
+    let (path, name, origin) = (path.to_owned(), name.to_owned(), origin.to_owned());
+    Err(AuditError::KeyName { path, name, origin })
+}
+
+/// Makes a key in a folder, durably: the secret half for its owner alone, the public half beside it.
+fn make(disk: &dyn Disk, folder: &Path, origin: &str) -> Result<SignerKey, AuditError> {
+    let key = SignerKey::generate(origin).map_err(|error| AuditError::io(folder, error))?;
+    let stem = file_stem(key.verifier());
+    let path = folder.join(format!("{stem}{SECRET_SUFFIX}"));
+    let io = |error| AuditError::io(&path, error);
+    // The public half first, and the secret one whole or not at all.
+    let public = format!("{}\n", key.verifier());
+    write_file(disk, &folder.join(format!("{stem}{PUBLIC_SUFFIX}")), public.as_bytes())
+        .map_err(io)?;
+    let written = folder.join(format!("{stem}.new"));
+    let file = disk.create_secret(&written).map_err(io)?;
+    write_all_at(&*file, key.secret_text().as_bytes(), 0)
+        .and_then(|()| file.sync())
+        .and_then(|()| disk.rename(&written, &path))
+        .and_then(|()| disk.sync_dir(folder))
+        .and_then(|()| folder.parent().map_or(Ok(()), |parent| disk.sync_dir(parent)))
+        .map_err(io)?;
+    tracing::info!(key = %key.verifier(), "made a key for checkpoints; hand its public half out");
+    Ok(key)
+}
+
+/// The id in a verifier key, which stands between its plus signs.
+fn file_stem(key: &VerifierKey) -> String {
+    let text = key.to_string();
+    text.split('+').nth(1).unwrap_or_default().to_owned()
+}
