@@ -16,6 +16,7 @@ mod period;
 mod seal;
 mod stored_tree;
 mod tree;
+mod tree_proof;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -31,6 +32,7 @@ pub use options::{AuditOptions, NewOrigin};
 pub use order_proof::{ChainEntry, OrderProof, OrderProofDefect, ProvenSeal, SealProof};
 pub use period::Period;
 pub use tree::ProofDefect;
+pub use tree_proof::{ConsistencyProof, InclusionProof};
 
 use keeper::{SealWanted, Standing, Trouble, Wanted};
 use period::Closing;
@@ -38,7 +40,7 @@ use seal::Sealed;
 use stored_tree::StoredTree;
 
 use crate::ledger::{Ledger, QueryError, block_on};
-use crate::log::{Hash, order_hash};
+use crate::log::order_hash;
 
 /// How long a question waits for a tree that is being made.
 const BEHIND_WAIT: Duration = Duration::from_secs(5);
@@ -89,30 +91,6 @@ pub struct Audit {
     origin: String,
     verifier_keys: Vec<VerifierKey>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// The proof that an entry is in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InclusionProof {
-    /// The number of leaves of the tree.
-    pub tree_size: u64,
-    /// The leaf hash of the entry.
-    pub leaf_hash: Hash,
-    /// Siblings from the leaf upwards.
-    pub hashes: Vec<Hash>,
-    /// The checkpoint of that tree, where no size was asked for.
-    pub signed: Option<Arc<SignedCheckpoint>>,
-}
-
-/// The proof that a log begins with an older one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConsistencyProof {
-    /// The number of leaves of the newer tree.
-    pub tree_size: u64,
-    /// The hashes of the proof.
-    pub hashes: Vec<Hash>,
-    /// The checkpoint of the newer tree, where no size was asked for.
-    pub signed: Option<Arc<SignedCheckpoint>>,
 }
 
 /// A seal that was made.

@@ -9,6 +9,7 @@
 
 mod append;
 mod as_of;
+mod audit;
 mod consumers;
 mod corruption;
 mod dead_letters;

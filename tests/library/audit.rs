@@ -1,0 +1,233 @@
+//! Checkpoints and proofs through the public API: what is signed, what is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use order_ledger::{
+    Audit, AuditError, AuditOptions, Batch, Checkpoint, Ledger, NewOrigin, Options, TreeOrigin,
+    VerifierKey,
+};
+
+use crate::support::event;
+
+/// Nothing happens by itself that a test did not ask for.
+fn quiet() -> AuditOptions {
+    AuditOptions {
+        checkpoint_interval: Duration::from_secs(3600),
+        seal_interval: None,
+        ..AuditOptions::default()
+    }
+}
+
+fn open(folder: &Path) -> Arc<Ledger> {
+    Arc::new(Ledger::open(folder, Options::default()).unwrap())
+}
+
+fn append(ledger: &Ledger, ids: std::ops::Range<u32>) -> u64 {
+    let events = ids.map(|id| event(&format!("erp/{}", id % 11), &id.to_string()));
+    ledger.append(Batch::of(events)).unwrap().head
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn origin_of(folder: &Path) -> PathBuf {
+    let id = fs::read_to_string(folder.join("ledger.id")).unwrap();
+    PathBuf::from("order-ledger").join(id.trim())
+}
+
+#[test]
+fn a_checkpoint_covers_what_was_appended_and_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut before: Option<(Checkpoint, Vec<VerifierKey>)> = None;
+    for round in 0..4 {
+        let ledger = open(folder.path());
+        let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+        let head = append(&ledger, round * 300..round * 300 + 300);
+        let signed = audit.checkpoint(head).unwrap();
+        let keys = audit.verifier_keys().to_vec();
+        let now = Checkpoint::verify(&signed.note, &keys).unwrap();
+        assert_eq!((now.size, &*now.origin), (head, audit.origin()));
+        for offset in [0, 1, head / 2, head - 1] {
+            let proof = audit.inclusion_proof(offset, None).unwrap();
+            assert_eq!(proof.tree_size, head);
+            proof.verify(offset, &now.root).unwrap();
+            assert!(proof.verify(offset, &[0; 32]).is_err());
+        }
+        if let Some((before, known)) = &before {
+            assert_eq!(known, &keys, "the key is kept");
+            let proof = audit.consistency_proof(before.size, None).unwrap();
+            proof.verify((before.size, &before.root), &now.root).unwrap();
+            assert!(proof.verify((before.size, &[0; 32]), &now.root).is_err());
+        }
+        before = Some((now, keys));
+    }
+}
+
+#[test]
+fn what_the_log_does_not_have_is_refused_with_its_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+    assert_eq!(audit.checkpoint(0).unwrap().checkpoint.size, 0);
+    let head = append(&ledger, 0..10);
+    let error = audit.checkpoint(head + 1).unwrap_err().to_string();
+    assert!(error.contains("11") && error.contains("10"), "{error}");
+    assert!(audit.inclusion_proof(head, None).is_err());
+    assert!(audit.inclusion_proof(5, Some(5)).is_err());
+    assert!(audit.inclusion_proof(5, Some(11)).is_err());
+    assert!(audit.consistency_proof(6, Some(5)).is_err());
+    assert!(audit.consistency_proof(11, None).is_err());
+    assert!(matches!(
+        Audit::open(Arc::clone(&ledger), quiet()).unwrap_err(),
+        AuditError::AlreadyOpen
+    ));
+    drop(audit);
+    Audit::open(ledger, quiet()).unwrap();
+}
+
+/// The key that signs is for its owner's eyes.
+#[test]
+fn the_secret_key_is_readable_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    drop(Audit::open(open(folder.path()), quiet()).unwrap());
+    let keys = folder.path().join("audit/keys");
+    let mut names: Vec<_> = fs::read_dir(keys).unwrap().map(|entry| entry.unwrap()).collect();
+    names.sort_by_key(std::fs::DirEntry::file_name);
+    assert_eq!(names.len(), 2);
+    let mode = names[0].metadata().unwrap().permissions().mode();
+    assert!(names[0].file_name().to_string_lossy().ends_with(".key"));
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Seen red with the places not compared.
+#[test]
+fn a_ledger_put_back_to_an_older_state_signs_no_more_under_its_origin() {
+    let (folder, backup, copies) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let options = || AuditOptions { checkpoint_copies: vec![copies.path().to_owned()], ..quiet() };
+    let ledger = open(folder.path());
+    append(&ledger, 0..100);
+    drop(Audit::open(Arc::clone(&ledger), options()).unwrap());
+    drop(ledger);
+    copy(folder.path(), backup.path());
+    let ledger = open(folder.path());
+    append(&ledger, 100..200);
+    drop(Audit::open(Arc::clone(&ledger), options()).unwrap());
+    drop(ledger);
+
+    // Shorter than what was signed, and as long again with other entries.
+    for appended in [0..0, 300..420] {
+        let ledger = open(backup.path());
+        if !appended.is_empty() {
+            append(&ledger, appended);
+        }
+        let audit = Audit::open(Arc::clone(&ledger), options()).unwrap();
+        let refused = audit.checkpoint(0).unwrap_err();
+        assert!(matches!(refused, AuditError::SigningRefused(_)), "{refused}");
+        assert!(refused.to_string().contains("--new-origin"), "{refused}");
+        assert!(audit.inclusion_proof(0, None).is_err());
+        append(&ledger, 500..501);
+    }
+
+    let started = NewOrigin {
+        origin: TreeOrigin::parse("ledger.example/orders-2").unwrap(),
+        actor: "anna".into(),
+        reason: "restored from the backup of Sunday".into(),
+    };
+    let new = || AuditOptions { new_origin: Some(started.clone()), ..options() };
+    for _ in 0..2 {
+        let ledger = open(backup.path());
+        let audit = Audit::open(Arc::clone(&ledger), new()).unwrap();
+        let signed = audit.checkpoint(ledger.head()).unwrap();
+        assert_eq!(signed.checkpoint.origin, "ledger.example/orders-2");
+        assert!(Checkpoint::verify(&signed.note, audit.verifier_keys()).is_ok());
+    }
+    let ledger = open(backup.path());
+    let audit = Audit::open(ledger, options()).unwrap();
+    assert_eq!(audit.origin(), "ledger.example/orders-2", "kept in the log");
+    drop(audit);
+    let wrong = AuditOptions { origin: Some(TreeOrigin::parse("other").unwrap()), ..options() };
+    let refused = Audit::open(open(backup.path()), wrong).unwrap_err().to_string();
+    assert!(refused.contains("ledger.example/orders-2, not other"), "{refused}");
+}
+
+/// The tree is derived: what is lost or changed of it is made again, and nothing else is signed.
+#[test]
+fn a_damaged_tree_is_made_again_from_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, 0..1000);
+    let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+    let signed = audit.checkpoint(1000).unwrap();
+    drop((audit, ledger));
+    let tiles = folder.path().join("audit/tiles");
+    let stored = fs::read(&tiles).unwrap();
+    assert_eq!(stored.len(), 3 * 32);
+    let mut flipped = stored.clone();
+    flipped[40] ^= 1;
+    for damaged in [vec![], stored[..50].to_vec(), flipped, [&stored[..], &stored[..]].concat()] {
+        fs::write(&tiles, damaged).unwrap();
+        let ledger = open(folder.path());
+        let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+        let again = audit.checkpoint(1000).unwrap();
+        assert_eq!(again.checkpoint, signed.checkpoint);
+        for offset in [0, 300, 999] {
+            let proof = audit.inclusion_proof(offset, None).unwrap();
+            proof.verify(offset, &again.checkpoint.root).unwrap();
+        }
+        assert_eq!(fs::read(&tiles).unwrap()[..96], stored);
+    }
+}
+
+/// Seen red with unreadable checkpoints passed over.
+#[test]
+fn a_checkpoint_that_cannot_be_read_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Audit::open(open(folder.path()), quiet()).unwrap());
+    let path = folder.path().join("checkpoints").join(origin_of(folder.path())).join("latest");
+    let note = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &note[..note.len() - 10]).unwrap();
+    let audit = Audit::open(open(folder.path()), quiet()).unwrap();
+    let refused = audit.checkpoint(0).unwrap_err().to_string();
+    assert!(refused.contains("latest cannot be read"), "{refused}");
+}
+
+#[test]
+fn keys_that_are_given_sign_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let origin = Some(TreeOrigin::parse("ledger.example/orders").unwrap());
+    let other = tempfile::tempdir().unwrap();
+    let options = |signing_keys| AuditOptions { origin: origin.clone(), signing_keys, ..quiet() };
+    drop(Audit::open(open(other.path()), options(Vec::new())).unwrap());
+    let key_of = |folder: &Path| {
+        let names = fs::read_dir(folder.join("audit/keys")).unwrap();
+        let mut paths = names.map(|entry| entry.unwrap().path());
+        paths.find(|path| path.extension().is_some_and(|extension| extension == "key")).unwrap()
+    };
+    drop(Audit::open(open(folder.path()), options(Vec::new())).unwrap());
+    let both = vec![key_of(folder.path()), key_of(other.path())];
+    let audit = Audit::open(open(folder.path()), options(both)).unwrap();
+    let signed = audit.checkpoint(0).unwrap();
+    assert_eq!(audit.verifier_keys().len(), 2);
+    for key in audit.verifier_keys() {
+        Checkpoint::verify(&signed.note, std::slice::from_ref(key)).unwrap();
+    }
+    drop(audit);
+    let missing = options(vec![folder.path().join("none.key")]);
+    let refused = Audit::open(open(folder.path()), missing).unwrap_err().to_string();
+    assert!(refused.contains("none.key"), "{refused}");
+}
