@@ -71,7 +71,8 @@ pub use limits::Limits;
 pub use log::{Defect, Disk, DiskFile, FileSystem, Hash, LogError, SegmentAddress};
 pub use order::{History, Policy, WarehousePolicy, fold};
 pub use rpc::{
-    DeliveryServiceClient, LedgerServiceClient, ServeError, ServeOptions, serve, while_opening,
+    AuditServiceClient, DeliveryServiceClient, LedgerServiceClient, ServeError, ServeOptions,
+    serve, while_opening,
 };
 pub use view::ViewError;
 

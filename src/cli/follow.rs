@@ -121,6 +121,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::audit::AuditOptions;
     use crate::ledger::{Ledger, Options};
     use crate::rpc::connect_local;
     use crate::rpc::wire::replay_response::Message;
@@ -157,7 +158,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ledger = Arc::new(Ledger::open(&folder, Options::default()).unwrap());
         let request = wire::ReplayRequest { follow: true, ..Default::default() };
-        let mut client = connect_local(ledger).ledger;
+        let mut client = connect_local(ledger, AuditOptions::default()).ledger;
         let messages = client.replay(request).await.unwrap().into_inner();
         let mut reached = None;
         let ended = read(&Reader, messages, &mut reached, Duration::from_millis(100)).await;

@@ -8,6 +8,7 @@ use clap::Args;
 use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::policy;
+use crate::audit::AuditOptions;
 use crate::ledger::{Ledger, Options};
 use crate::rpc::{Clients, LedgerClient, connect, connect_local};
 
@@ -97,7 +98,7 @@ impl Target {
                 let mut bar = Bar::new();
                 let opened =
                     Ledger::open_with_progress(folder, options, |progress| bar.show(progress));
-                Ok(connect_local(Arc::new(opened?)))
+                Ok(connect_local(Arc::new(opened?), AuditOptions::default()))
             }
             Place::Server(_) if self.policy.is_some() => {
                 let message = "--policy is for a ledger in a folder; a server has its own";

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
+use super::audit::Audits;
 use super::convert::{append_response, batch, raw_batch};
 use super::explain::explain;
 use super::service::Shutdown;
@@ -14,7 +15,7 @@ use super::status::{IntoStatus as _, class_of, invalid, status};
 use super::wire;
 use crate::delivery::{DeadLetterError, DeadLetters, Keeping};
 use crate::event::Violation;
-use crate::ledger::{AppendError, Appended, FailureClass, Ledger, Pending};
+use crate::ledger::{AppendError, FailureClass, Ledger, Pending};
 
 /// Batches of more events are prepared on a thread that may take its time.
 const INLINE_EVENTS_MAX: usize = 16;
@@ -23,36 +24,63 @@ const IN_FLIGHT_MAX: usize = 1024;
 
 /// Appends one batch.
 pub(super) async fn append(
-    letters: &DeadLetters,
+    of: (&DeadLetters, &Audits),
     request: wire::AppendRequest,
 ) -> Result<wire::AppendResponse, Status> {
-    let appended = submit(letters, request).await?.await;
-    Ok(append_response(&appended?))
+    submit(of, request).await?.await
 }
 
 /// A batch on its way: what is refused of it is kept, or refuses it.
 enum Submitted {
     Strict(Pending),
     Keeping(Keeping),
+    /// With a checkpoint that covers it.
+    Covered(Pin<Box<dyn Future<Output = Result<wire::AppendResponse, Status>> + Send>>),
 }
 
 impl Future for Submitted {
-    type Output = Result<Appended, Status>;
+    type Output = Result<wire::AppendResponse, Status>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match &mut *self {
+        let appended = match &mut *self {
             Self::Strict(pending) => {
                 ready!(Pin::new(pending).poll(context)).map_err(AppendError::into_status)
             }
             Self::Keeping(keeping) => {
                 ready!(Pin::new(keeping).poll(context)).map_err(DeadLetterError::into_status)
             }
-        })
+            Self::Covered(covered) => return covered.as_mut().poll(context),
+        };
+        Poll::Ready(appended.map(|appended| append_response(&appended)))
     }
 }
 
+/// The answer to a batch together with a checkpoint. Where none can be signed the batch is appended
+/// all the same, so that is no error.
+async fn cover(submitted: Submitted, audits: Audits) -> Result<wire::AppendResponse, Status> {
+    let mut answer = submitted.await?;
+    let head = answer.head;
+    match audits.ask(move |audit| audit.checkpoint(head)).await {
+        Ok(signed) => answer.checkpoint.clone_from(&signed.note),
+        Err(error) => tracing::warn!(%error, "no checkpoint for an append that asked for one"),
+    }
+    Ok(answer)
+}
+
 /// Validates a batch, looks up its orders and sends it to the writer.
-async fn submit(letters: &DeadLetters, request: wire::AppendRequest) -> Result<Submitted, Status> {
+async fn submit(
+    (letters, audits): (&DeadLetters, &Audits),
+    request: wire::AppendRequest,
+) -> Result<Submitted, Status> {
+    let with_checkpoint = request.with_checkpoint;
+    let submitted = send(letters, request).await?;
+    if with_checkpoint {
+        return Ok(Submitted::Covered(Box::pin(cover(submitted, audits.clone()))));
+    }
+    Ok(submitted)
+}
+
+async fn send(letters: &DeadLetters, request: wire::AppendRequest) -> Result<Submitted, Status> {
     let keeps = keeps(request.on_refusal)?;
     let is_short = request.events.len() <= INLINE_EVENTS_MAX;
     if is_short && (!keeps || letters.knows_sources_of(&request.events)) {
@@ -107,7 +135,7 @@ pub(super) struct Answers {
 
 /// Reads requests until the client has no more, or the server shuts down.
 pub(super) fn append_stream(
-    letters: DeadLetters,
+    (letters, audits): (DeadLetters, Audits),
     mut requests: Streaming<wire::AppendStreamRequest>,
     mut shutdown: Shutdown,
 ) -> Answers {
@@ -122,7 +150,7 @@ pub(super) fn append_stream(
                 Ok(None) => return,
                 Ok(Some(request)) => {
                     let batch = request.append.unwrap_or_default();
-                    let submitted = submit(&letters, batch).await;
+                    let submitted = submit((&letters, &audits), batch).await;
                     (Ok(UnderWay { request_id: request.request_id, submitted }), false)
                 }
                 Err(error) => (Err(explained(error)), true),
@@ -158,10 +186,7 @@ impl Stream for Answers {
             return Poll::Ready(None);
         };
         let result = match submitted {
-            Ok(submitted) => {
-                let answer = ready!(Pin::new(submitted).poll(context));
-                answer.map(|appended| append_response(&appended))
-            }
+            Ok(submitted) => ready!(Pin::new(submitted).poll(context)),
             Err(status) => Err(status.clone()),
         };
         let answer = answer(*request_id, result);

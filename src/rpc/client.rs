@@ -9,13 +9,17 @@ use tonic::service::Routes;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt as _};
 
+use super::audit::Audits;
 use super::delivery::Delivery;
 use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
+use super::wire::audit_service_client::AuditServiceClient as StoredAuditClient;
+use super::wire::audit_service_server::AuditServiceServer;
 use super::wire::delivery_service_client::DeliveryServiceClient as StoredDeliveryClient;
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_client::LedgerServiceClient as StoredLedgerClient;
 use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::audit::AuditOptions;
 use crate::delivery::DeadLetters;
 use crate::ledger::Ledger;
 
@@ -32,6 +36,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/client/orderledger.v1.rs"));
 }
 
+pub use generated::audit_service_client::AuditServiceClient;
 pub use generated::delivery_service_client::DeliveryServiceClient;
 pub use generated::ledger_service_client::LedgerServiceClient;
 
@@ -47,12 +52,15 @@ type Way = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxErr
 pub(crate) type LedgerClient = StoredLedgerClient<Way>;
 /// A client of its consumers, the same way.
 pub(crate) type DeliveryClient = StoredDeliveryClient<Way>;
+/// A client of its audit.
+pub(crate) type AuditClient = StoredAuditClient<Way>;
 
 /// The clients of one ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Clients {
     pub(crate) ledger: LedgerClient,
     pub(crate) delivery: DeliveryClient,
+    pub(crate) audit: AuditClient,
 }
 
 /// Connects to a server, `http://host:port`.
@@ -78,17 +86,21 @@ pub(super) async fn connect_with(
 }
 
 /// Calls the services of a ledger in this process, without a socket.
-pub(crate) fn connect_local(ledger: Arc<Ledger>) -> Clients {
+pub(crate) fn connect_local(ledger: Arc<Ledger>, audit: AuditOptions) -> Clients {
+    let audits = Audits::new(Arc::clone(&ledger), audit);
     let letters = DeadLetters::of(ledger);
     let delivery = Delivery::new(letters.clone(), Shutdown::never());
     let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let service = Service::new(letters, Shutdown::never(), HEARTBEAT);
+    let service = Service::new((letters, audits.clone()), Shutdown::never(), HEARTBEAT);
+    let audit = AuditServiceServer::new(audits)
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
     let ledger = LedgerServiceServer::new(service)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let routes = Routes::new(ledger).add_service(delivery);
+    let routes = Routes::new(ledger).add_service(delivery).add_service(audit);
     let routes = tower::ServiceExt::<http::Request<Body>>::map_err(
         routes,
         |never: std::convert::Infallible| match never {},
@@ -100,6 +112,9 @@ impl Clients {
     fn over(way: Way) -> Self {
         Self {
             ledger: StoredLedgerClient::new(way.clone())
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            audit: StoredAuditClient::new(way.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             delivery: StoredDeliveryClient::new(way)

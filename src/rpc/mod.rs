@@ -2,6 +2,7 @@
 //! Does not know how answers are found.
 
 mod append;
+mod audit;
 mod client;
 mod codec;
 mod connection;
@@ -27,11 +28,13 @@ mod stream;
 mod stream_orders;
 pub(crate) mod wire;
 
-pub use client::{DeliveryServiceClient, LedgerServiceClient};
+pub use client::{AuditServiceClient, DeliveryServiceClient, LedgerServiceClient};
 pub use opening::while_opening;
 pub use serve::{ServeError, ServeOptions, serve};
 
-pub(crate) use client::{Clients, DeliveryClient, LedgerClient, connect, connect_local};
+pub(crate) use client::{
+    AuditClient, Clients, DeliveryClient, LedgerClient, connect, connect_local,
+};
 pub(crate) use silence::{SILENCE_MAX, heard};
 pub(crate) use status::{class_of, error_details};
 pub(crate) use tonic::{Code, Status, Streaming};

@@ -13,13 +13,16 @@ use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
+use super::audit::Audits;
 use super::connection::Connection;
 use super::delivery::Delivery;
 use super::explain::Explain;
 use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
+use super::wire::audit_service_server::AuditServiceServer;
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
+use crate::audit::{AuditError, AuditOptions};
 use crate::delivery::DeadLetters;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
@@ -45,6 +48,8 @@ pub struct ServeOptions {
     pub keepalive_timeout: Duration,
     /// How long calls under way may take when the server shuts down; then they are cut off.
     pub shutdown_grace: Duration,
+    /// How the audit is opened: checkpoints, seals, keys.
+    pub audit: AuditOptions,
 }
 
 impl Default for ServeOptions {
@@ -57,6 +62,7 @@ impl Default for ServeOptions {
             keepalive_interval: keepalive.interval,
             keepalive_timeout: keepalive.timeout,
             shutdown_grace: Duration::from_secs(10),
+            audit: AuditOptions::default(),
         }
     }
 }
@@ -68,6 +74,9 @@ pub enum ServeError {
     /// The transport failed.
     #[error("the server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The audit could not be opened.
+    #[error("the audit: {0}")]
+    Audit(#[from] AuditError),
     /// The descriptors for reflection could not be read.
     #[error("server reflection: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -80,8 +89,12 @@ const FRAME_BYTES: u32 = 256 * 1024;
 /// How long connections may take to end when they are cut off.
 const CUT_TIME_MAX: Duration = Duration::from_secs(1);
 /// The names under which the health service is asked: the ledger, and the server as a whole.
-pub(super) const SERVICES: [&str; 3] =
-    [LedgerServiceServer::<Service>::NAME, DeliveryServiceServer::<Delivery>::NAME, ""];
+pub(super) const SERVICES: [&str; 4] = [
+    LedgerServiceServer::<Service>::NAME,
+    DeliveryServiceServer::<Delivery>::NAME,
+    AuditServiceServer::<Audits>::NAME,
+    "",
+];
 /// How often the health service looks whether the ledger takes appends.
 const HEALTH_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -102,12 +115,17 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     let ends = || Shutdown::watching(ending.clone());
     let letters = DeadLetters::of(Arc::clone(&ledger));
-    let service = Service::new(letters.clone(), ends(), options.heartbeat);
+    let audits = Audits::new(Arc::clone(&ledger), options.audit.clone());
+    audits.open().await?;
+    let service = Service::new((letters.clone(), audits.clone()), ends(), options.heartbeat);
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
     let consumers = Delivery::new(letters, ends());
     let delivery = DeliveryServiceServer::new(consumers.clone())
+        .max_decoding_message_size(options.message_bytes_max)
+        .max_encoding_message_size(usize::MAX);
+    let audit = AuditServiceServer::new(audits.clone())
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
     let (cut, cutting) = watch::channel(false);
@@ -133,6 +151,7 @@ pub async fn serve(
         .add_service(reflection().build_v1alpha()?)
         .add_service(service)
         .add_service(delivery)
+        .add_service(audit)
         .serve_with_incoming_shutdown(connections, async move {
             no_more_calls.begun().await;
         });
@@ -154,6 +173,7 @@ pub async fn serve(
         never = watch_health(health, &ledger, ends()) => never,
     };
     let _ = tokio::time::timeout(options.shutdown_grace, consumers.close()).await;
+    audits.close().await;
     ended
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
+use super::audit::Audits;
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
 use crate::delivery::DeadLetters;
@@ -46,6 +47,7 @@ impl Shutdown {
 pub(super) struct Service {
     ledger: Arc<Ledger>,
     letters: DeadLetters,
+    audits: Audits,
     pace: Pace,
 }
 
@@ -58,9 +60,13 @@ pub(super) struct Pace {
 }
 
 impl Service {
-    pub(super) fn new(letters: DeadLetters, shutdown: Shutdown, heartbeat: Duration) -> Self {
+    pub(super) fn new(
+        (letters, audits): (DeadLetters, Audits),
+        shutdown: Shutdown,
+        heartbeat: Duration,
+    ) -> Self {
         let ledger = Arc::clone(letters.ledger());
-        Self { ledger, letters, pace: Pace { shutdown, heartbeat } }
+        Self { ledger, letters, audits, pace: Pace { shutdown, heartbeat } }
     }
 }
 
@@ -70,7 +76,7 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::AppendRequest>,
     ) -> Result<Response<wire::AppendResponse>, Status> {
-        append::append(&self.letters, request.into_inner()).await.map(Response::new)
+        append::append((&self.letters, &self.audits), request.into_inner()).await.map(Response::new)
     }
 
     type AppendStreamStream = append::Answers;
@@ -80,7 +86,8 @@ impl LedgerService for Service {
         request: Request<Streaming<wire::AppendStreamRequest>>,
     ) -> Result<Response<Self::AppendStreamStream>, Status> {
         let (letters, shutdown) = (self.letters.clone(), self.pace.shutdown.clone());
-        Ok(Response::new(append::append_stream(letters, request.into_inner(), shutdown)))
+        let of = (letters, self.audits.clone());
+        Ok(Response::new(append::append_stream(of, request.into_inner(), shutdown)))
     }
 
     async fn get_append_outcome(

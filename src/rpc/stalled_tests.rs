@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::client::connect_local;
 use super::wire;
 use super::wire::{replay_response, stream_orders_response};
+use crate::audit::AuditOptions;
 use crate::event::Event;
 use crate::ledger::{Batch, Ledger, Options};
 use crate::proto::{Line, OrderEvent};
@@ -49,7 +50,7 @@ async fn readers_that_stand_still_hold_no_state_of_the_views() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::open(&folder, Options::default()).unwrap());
     grow(&ledger, 0).await;
-    let mut client = connect_local(Arc::clone(&ledger)).ledger;
+    let mut client = connect_local(Arc::clone(&ledger), AuditOptions::default()).ledger;
     let request = wire::ReplayRequest { follow: true, ..Default::default() };
     let mut events = client.replay(request).await.unwrap().into_inner();
     let request = wire::StreamOrdersRequest { follow: true, ..Default::default() };
