@@ -3,15 +3,20 @@
 //!
 //! It is a Patricia trie over the 256 bits of the order hashes, and each node counts the entries
 //! below it. `path` says what its root proves and what it does not.
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "seals and verification are built on it in the next step")
-)]
+#![allow(dead_code, unused_imports, reason = "seals and verification will be built on it")]
 
+mod buffered;
 mod changes;
+mod fold;
+mod format;
+mod index;
+mod merge;
 mod node;
 mod path;
+mod run;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod trie;
 
 pub(crate) use changes::Changes;

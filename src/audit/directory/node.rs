@@ -4,9 +4,16 @@
 use sha2::{Digest as _, Sha256};
 
 use crate::log::Hash;
+use crate::num::usize_from;
 
 const ORDER_PREFIX: u8 = 0x30;
 const BRANCH_PREFIX: u8 = 0x31;
+
+/// Bytes of an order in a file.
+pub(super) const RECORD_LEN: usize = 72;
+
+/// An order as it is hashed and stored: its hash, the entry count (u64 LE), the head hash.
+pub(super) type Record = [u8; RECORD_LEN];
 
 /// What stands for a subtree: the entries of all orders below, and its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,37 +34,67 @@ pub(crate) struct OrderNode {
 }
 
 impl OrderNode {
-    /// SHA-256(0x30, order hash, entry count, head hash).
     pub(crate) fn node(&self) -> Node {
-        // In one piece, because the hash of many small ones costs more.
-        let mut bytes = [ORDER_PREFIX; 73];
-        let (order, rest) = bytes[1..].split_at_mut(32);
-        let (entry_count, head) = rest.split_at_mut(8);
-        order.copy_from_slice(&self.order);
-        entry_count.copy_from_slice(&self.entry_count.to_le_bytes());
-        head.copy_from_slice(&self.head);
-        Node { entry_count: self.entry_count, hash: Sha256::digest(bytes).into() }
+        node_of(&self.to_record())
+    }
+
+    pub(super) fn to_record(self) -> Record {
+        let mut record = [0; RECORD_LEN];
+        record[..32].copy_from_slice(&self.order);
+        record[32..40].copy_from_slice(&self.entry_count.to_le_bytes());
+        record[40..].copy_from_slice(&self.head);
+        record
+    }
+
+    pub(super) fn of_record(record: &Record) -> Self {
+        let head = record.last_chunk().copied().unwrap_or_default();
+        Self { order: *key_of(record), entry_count: entry_count_of(record), head }
     }
 }
 
+/// The node of one order: SHA-256(0x30, record).
+pub(super) fn node_of(record: &Record) -> Node {
+    // In one piece, because the hash of many small ones costs more.
+    let mut bytes = [ORDER_PREFIX; 1 + RECORD_LEN];
+    bytes[1..].copy_from_slice(record);
+    Node { entry_count: entry_count_of(record), hash: Sha256::digest(bytes).into() }
+}
+
+/// The order hash in a record.
+pub(super) fn key_of(record: &Record) -> &Hash {
+    record.first_chunk().unwrap_or(&[0; 32])
+}
+
+/// The entry count in a record.
+pub(super) fn entry_count_of(record: &Record) -> u64 {
+    record[32..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Adds what came later to what is known of the same order.
+pub(super) fn add_later(record: &mut Record, later: &Record) {
+    let sum = entry_count_of(record).saturating_add(entry_count_of(later));
+    record[32..40].copy_from_slice(&sum.to_le_bytes());
+    record[40..].copy_from_slice(&later[40..]);
+}
+
 impl Node {
-    /// SHA-256(0x31, bit, sum and hash on the left, sum and hash on the right).
+    /// The node of a branch: SHA-256(0x31, bit, sum and hash on the left, sum and hash on the
+    /// right).
     ///
     /// Sums of entries that exist fit in a `u64` by far. A sum that does not fit stays at the
     /// largest number, which covers no ledger; whoever checks a path looks before.
     pub(crate) fn branch(bit: u8, left: &Self, right: &Self) -> Self {
         let mut bytes = [BRANCH_PREFIX; 82];
         bytes[1] = bit;
-        for (side, node) in bytes[2..].chunks_exact_mut(40).zip([left, right]) {
-            let (entry_count, hash) = side.split_at_mut(8);
-            entry_count.copy_from_slice(&node.entry_count.to_le_bytes());
-            hash.copy_from_slice(&node.hash);
-        }
+        bytes[2..10].copy_from_slice(&left.entry_count.to_le_bytes());
+        bytes[10..42].copy_from_slice(&left.hash);
+        bytes[42..50].copy_from_slice(&right.entry_count.to_le_bytes());
+        bytes[50..].copy_from_slice(&right.hash);
         let entry_count = left.entry_count.saturating_add(right.entry_count);
         Self { entry_count, hash: Sha256::digest(bytes).into() }
     }
 
-    /// The node above two neighbours of which either may be empty: an empty one adds no branch.
+    /// The node above two sides of which either may be empty: an empty one makes no branch.
     pub(super) fn above(bit: u8, left: Option<Self>, right: Option<Self>) -> Option<Self> {
         match (left, right) {
             (Some(left), Some(right)) => Some(Self::branch(bit, &left, &right)),
@@ -79,8 +116,17 @@ pub(super) fn first_difference(left: &Hash, right: &Hash) -> Option<u8> {
     u8::try_from((left ^ right).leading_zeros()).ok().map(|within| at * 8 + within)
 }
 
-/// The first `bits` bits of a key, at most 32, as a number.
-pub(super) fn prefix(key: &Hash, bits: u8) -> usize {
-    let first = key.first_chunk().map_or(0, |first| u64::from(u32::from_be_bytes(*first)));
-    crate::num::usize_from((first << bits) >> 32)
+/// The bits that the keys of a bucket begin with, and which bucket it is: their value.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Prefix {
+    /// At most 32.
+    pub(super) bits: u8,
+    pub(super) bucket: usize,
+}
+
+impl Prefix {
+    pub(super) fn is_of(self, key: &Hash) -> bool {
+        let first = key.first_chunk().map_or(0, |first| u64::from(u32::from_be_bytes(*first)));
+        usize_from((first << self.bits) >> 32) == self.bucket
+    }
 }

@@ -112,10 +112,12 @@ impl DirectoryPath {
             if below.entry_count.checked_add(sibling.entry_count).is_none() {
                 return Err(PathDefect::SumOverflow { step });
             }
-            below = match is_right(&self.reached.order, *bit) {
-                false => Node::branch(*bit, &below, sibling),
-                true => Node::branch(*bit, sibling, &below),
+            let (left, right) = if is_right(&self.reached.order, *bit) {
+                (sibling, &below)
+            } else {
+                (&below, sibling)
             };
+            below = Node::branch(*bit, left, right);
         }
         Ok(below)
     }
