@@ -4,7 +4,10 @@
 use std::fs;
 
 use super::{Random, directory_of, place, tiny};
+use crate::audit::directory::format::{HEADER_LEN, Header, index_to_bytes, parse_index};
+use crate::audit::directory::index::Bucket;
 use crate::audit::directory::{DirectoryDefect, DirectoryError};
+use crate::num::{u64_from, usize_from};
 
 #[test]
 fn a_directory_with_any_byte_changed_is_refused() {
@@ -94,4 +97,61 @@ fn changes_that_were_damaged_on_disk_do_not_become_a_directory() {
         fs::write(&path, &good).unwrap();
     }
     assert!(place.merge(None, &mut changes).is_ok());
+}
+
+/// A file whose content was changed and whose CRCs are those of the changed content.
+fn forged(good: &[u8], change: impl Fn(&mut Header, &mut [u8], &mut [Bucket])) -> Vec<u8> {
+    let mut header = Header::parse(good.first_chunk().unwrap()).unwrap();
+    let index_begin = usize_from(header.index_position().unwrap());
+    let mut orders = good[HEADER_LEN..index_begin].to_vec();
+    let mut buckets = parse_index(&good[index_begin..]);
+    change(&mut header, &mut orders, &mut buckets);
+    for bucket in &mut buckets {
+        let begin = 72 * usize_from(bucket.begin);
+        let end = begin + 72 * usize_from(bucket.order_count);
+        bucket.crc = crc32fast::hash(&orders[begin..end]);
+    }
+    let index = index_to_bytes(&buckets);
+    header.index_crc = crc32fast::hash(&index);
+    [&header.to_bytes()[..], &orders, &index].concat()
+}
+
+/// Changes that no CRC shows, and what is found instead. Seen red: with each of the checks taken
+/// out of the opening in turn, the file was opened.
+#[test]
+fn a_directory_is_computed_again_and_not_believed() {
+    let mut random = Random(24_000_000);
+    let (folder, place) = place();
+    let keys: Vec<_> = (0..200).map(|_| random.hash()).collect();
+    let (base, _) = directory_of(&place, &keys, &mut random);
+    let path = folder.path().join("directory");
+    let good = fs::read(&path).unwrap();
+    let covered = base.covered();
+    let expect = |bad: &[u8], expected: DirectoryDefect| {
+        fs::write(&path, bad).unwrap();
+        let opened = place.open();
+        let Err(DirectoryError::Damaged { defect, .. }) = opened else { panic!("{opened:?}") };
+        assert_eq!(defect, expected);
+    };
+    expect(&forged(&good, |_, orders, _| orders[71] ^= 1), DirectoryDefect::BucketNode(0));
+    expect(&forged(&good, |_, orders, _| orders[32] ^= 64), DirectoryDefect::BucketNode(0));
+    let nothing = |_: &mut Header, orders: &mut [u8], _: &mut [Bucket]| orders[32] = 0;
+    expect(&forged(&good, nothing), DirectoryDefect::Orders(0));
+    let twice = |_: &mut Header, orders: &mut [u8], _: &mut [Bucket]| orders.copy_within(..72, 72);
+    expect(&forged(&good, twice), DirectoryDefect::Orders(0));
+    let elsewhere = |_: &mut Header, orders: &mut [u8], _: &mut [Bucket]| orders[0] = 0xff;
+    expect(&forged(&good, elsewhere), DirectoryDefect::Orders(0));
+    expect(&forged(&good, |header, _, _| header.root[0] ^= 1), DirectoryDefect::Root);
+    let other_node = |_: &mut Header, _: &mut [u8], buckets: &mut [Bucket]| {
+        buckets[1].node.hash[0] ^= 1;
+    };
+    expect(&forged(&good, other_node), DirectoryDefect::Root);
+    let sum = DirectoryDefect::Sum { sum: covered, covered: covered + 1 };
+    expect(&forged(&good, |header, _, _| header.covered += 1), sum);
+    let orders = DirectoryDefect::OrderCount {
+        orders: u64_from(keys.len()) - 1,
+        header: u64_from(keys.len()),
+    };
+    expect(&forged(&good, |_, _, buckets| buckets[0].order_count -= 1), orders);
+    assert_eq!(forged(&good, |_, _, _| ()), good);
 }
