@@ -9,6 +9,7 @@ use crate::audit::directory::index::Bucket;
 use crate::audit::directory::{DirectoryDefect, DirectoryError};
 use crate::num::{u64_from, usize_from};
 
+/// Seen red without the CRC of the header: the nodes show all else, with or without the other CRCs.
 #[test]
 fn a_directory_with_any_byte_changed_is_refused() {
     let mut random = Random(20_000_000);
@@ -46,6 +47,7 @@ fn a_directory_of_any_other_length_is_refused() {
     assert!(matches!(place.open(), Err(DirectoryError::Damaged { .. })));
 }
 
+/// Seen red without the CRC of a bucket in the merge, and without that in the path.
 #[test]
 fn damage_behind_the_opening_becomes_neither_a_proof_nor_a_new_directory() {
     let mut random = Random(22_000_000);
@@ -62,7 +64,8 @@ fn damage_behind_the_opening_becomes_neither_a_proof_nor_a_new_directory() {
         fs::write(&path, &bad).unwrap();
         let order = orders.keys().nth((at - begin) / 72).unwrap();
         let proof = base.path(order);
-        assert!(matches!(proof, Err(DirectoryError::Damaged { .. })), "byte {at}: {proof:?}");
+        let Err(DirectoryError::Damaged { defect, .. }) = proof else { panic!("{proof:?}") };
+        assert!(matches!(defect, DirectoryDefect::BucketCrc(_)), "{defect}");
         let mut changes = tiny(&place, base.covered());
         changes.add(order, &[1; 32]).unwrap();
         let merged = place.merge(Some(&base), &mut changes);
@@ -75,6 +78,7 @@ fn damage_behind_the_opening_becomes_neither_a_proof_nor_a_new_directory() {
     assert!(base.path(&keys[0]).is_ok());
 }
 
+/// Seen red without the CRC of a run.
 #[test]
 fn changes_that_were_damaged_on_disk_do_not_become_a_directory() {
     let mut random = Random(23_000_000);
@@ -116,8 +120,8 @@ fn forged(good: &[u8], change: impl Fn(&mut Header, &mut [u8], &mut [Bucket])) -
     [&header.to_bytes()[..], &orders, &index].concat()
 }
 
-/// Changes that no CRC shows, and what is found instead. Seen red: with each of the checks taken
-/// out of the opening in turn, the file was opened.
+/// Changes that no CRC shows, and what is found instead. Seen red with each of the five checks
+/// taken out of the opening in turn.
 #[test]
 fn a_directory_is_computed_again_and_not_believed() {
     let mut random = Random(24_000_000);
