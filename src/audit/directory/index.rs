@@ -7,9 +7,9 @@ use super::path::Step;
 use crate::log::Hash;
 
 /// Orders of a bucket on average, at most, when the number of buckets is chosen.
-const FULL: u64 = 64;
+const FULL: u64 = 32;
 /// Orders of a bucket on average for which another number of buckets is not worth while.
-const FITTING: std::ops::RangeInclusive<u64> = 16..=2 * FULL;
+const FITTING: std::ops::RangeInclusive<u64> = 8..=2 * FULL;
 /// So many levels above the buckets are not kept: they are computed from up to eight buckets.
 const NOT_KEPT: u8 = 3;
 

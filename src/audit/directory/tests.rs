@@ -23,10 +23,8 @@ type Orders = BTreeMap<Hash, (u64, Hash)>;
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 += 1;
-        let digest = Sha256::digest(self.0.to_le_bytes());
-        u64::from_le_bytes(*digest.first_chunk().unwrap()) % bound
+    fn below(&mut self, bound: usize) -> usize {
+        usize::from(u16::from_le_bytes(*self.hash().first_chunk().unwrap())) % bound
     }
 
     fn hash(&mut self) -> Hash {
@@ -39,12 +37,11 @@ impl Random {
         if keys.is_empty() || self.below(2) == 0 {
             return self.hash();
         }
-        let at = usize::try_from(self.below(keys.len() as u64)).unwrap();
-        let bit = [255, 254, 248, 247, 200, 100, 17, 8, 7, 1, 0][self.below(11) as usize];
-        flipped(&keys[at], bit)
+        let bit = [255, 254, 248, 247, 200, 100, 17, 8, 7, 1, 0][self.below(11)];
+        flipped(&keys[self.below(keys.len())], bit)
     }
 
-    fn keys(&mut self, count: u64) -> Vec<Hash> {
+    fn keys(&mut self, count: usize) -> Vec<Hash> {
         let mut keys = Vec::new();
         for _ in 0..count {
             let key = self.key_near(&keys);

@@ -47,24 +47,15 @@ const ORDERS_BEGIN: u32 = 1 << 31;
 impl Trie {
     /// Counts one more entry of an order, whose head it is from now on.
     pub(crate) fn add(&mut self, order: &Hash, leaf: &Hash) {
-        let Some(mut child) = self.top else {
-            self.top = Some(self.push_order(order, leaf));
-            return;
-        };
-        while let Some(branch) = child.branch().and_then(|at| self.branches.get_mut(at)) {
-            branch.changed = true;
-            child = *branch.side_of(order);
-        }
-        let Some(reached) = child.order().and_then(|at| self.orders.get_mut(at)) else {
-            unreachable!("a child that is neither branch nor order");
-        };
-        if let Some(bit) = first_difference(order, &reached.order) {
-            let added = self.push_order(order, leaf);
-            self.insert(order, added, bit);
-        } else {
-            reached.entry_count = reached.entry_count.saturating_add(1);
-            reached.head = *leaf;
-        }
+        let order = self.order_mut(order);
+        order.entry_count = order.entry_count.saturating_add(1);
+        order.head = *leaf;
+    }
+
+    /// Replaces what is known of an order, which has at least one entry.
+    pub(crate) fn set(&mut self, order: &OrderNode) {
+        debug_assert!(order.entry_count > 0, "an order has entries");
+        *self.order_mut(&order.order) = *order;
     }
 
     /// What stands for all orders; `None` as long as there are none.
@@ -72,10 +63,39 @@ impl Trie {
         self.top.map(|top| self.node(top))
     }
 
-    /// Sets a branch where the way of `order` meets the first bit behind `bit`.
-    fn insert(&mut self, order: &Hash, added: Child, bit: u8) {
+    /// An order, which is about to change; a new one has no entries yet.
+    fn order_mut(&mut self, order: &Hash) -> &mut OrderNode {
+        let mut child = self.top;
+        while let Some(branch) =
+            child.and_then(Child::branch).and_then(|at| self.branches.get_mut(at))
+        {
+            branch.changed = true;
+            child = Some(*branch.side_of(order));
+        }
+        let reached = child.and_then(Child::order);
+        let place = match reached.and_then(|at| self.orders.get(at)) {
+            None => self.insert(order, None),
+            Some(other) => match first_difference(order, &other.order) {
+                Some(bit) => self.insert(order, Some(bit)),
+                None => reached,
+            },
+        };
+        let Some(order) = place.and_then(|at| self.orders.get_mut(at)) else {
+            unreachable!("a way that leads to no order");
+        };
+        order
+    }
+
+    /// Adds an order, and a branch where its way meets the first bit behind `bit`, by which it
+    /// differs from the order that it would be taken for. The first order has no branch.
+    fn insert(&mut self, order: &Hash, bit: Option<u8>) -> Option<usize> {
+        let added = Child(ORDERS_BEGIN + place(self.orders.len));
+        self.orders.push(OrderNode { order: *order, entry_count: 0, head: [0; 32] });
+        let (Some(bit), Some(mut below)) = (bit, self.top) else {
+            self.top = Some(added);
+            return added.order();
+        };
         let mut above = None;
-        let mut below = self.top.unwrap_or(added);
         while let Some(at) = below.branch()
             && let Some(branch) = self.branches.get_mut(at).filter(|branch| branch.bit < bit)
         {
@@ -90,12 +110,7 @@ impl Trie {
             Some(branch) => *branch.side_of(order) = inserted,
             None => self.top = Some(inserted),
         }
-    }
-
-    fn push_order(&mut self, order: &Hash, leaf: &Hash) -> Child {
-        let child = Child(ORDERS_BEGIN + place(self.orders.len));
-        self.orders.push(OrderNode { order: *order, entry_count: 1, head: *leaf });
-        child
+        added.order()
     }
 
     /// The node of a child. Branches go at most 256 deep, and so does this.
@@ -144,13 +159,11 @@ fn place(count: usize) -> u32 {
 
 impl<T> Row<T> {
     fn push(&mut self, value: T) {
-        match self.pieces.last_mut().filter(|piece| piece.len() < PIECE) {
-            Some(piece) => piece.push(value),
-            None => {
-                let mut piece = Vec::with_capacity(PIECE);
-                piece.push(value);
-                self.pieces.push(piece);
-            }
+        if self.len.is_multiple_of(PIECE) {
+            self.pieces.push(Vec::with_capacity(PIECE));
+        }
+        if let Some(piece) = self.pieces.last_mut() {
+            piece.push(value);
         }
         self.len += 1;
     }

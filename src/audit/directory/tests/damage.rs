@@ -4,8 +4,12 @@
 use std::fs;
 
 use super::{Random, directory_of, place, tiny};
+use crate::audit::directory::format::{HEADER_LEN, Header, index_to_bytes, parse_index};
+use crate::audit::directory::index::Bucket;
 use crate::audit::directory::{DirectoryDefect, DirectoryError};
+use crate::num::{u64_from, usize_from};
 
+/// Seen red without the CRC of the header: the nodes show all else, with or without the other CRCs.
 #[test]
 fn a_directory_with_any_byte_changed_is_refused() {
     let mut random = Random(20_000_000);
@@ -43,6 +47,7 @@ fn a_directory_of_any_other_length_is_refused() {
     assert!(matches!(place.open(), Err(DirectoryError::Damaged { .. })));
 }
 
+/// Seen red without the CRC of a bucket in the merge, and without that in the path.
 #[test]
 fn damage_behind_the_opening_becomes_neither_a_proof_nor_a_new_directory() {
     let mut random = Random(22_000_000);
@@ -59,7 +64,8 @@ fn damage_behind_the_opening_becomes_neither_a_proof_nor_a_new_directory() {
         fs::write(&path, &bad).unwrap();
         let order = orders.keys().nth((at - begin) / 72).unwrap();
         let proof = base.path(order);
-        assert!(matches!(proof, Err(DirectoryError::Damaged { .. })), "byte {at}: {proof:?}");
+        let Err(DirectoryError::Damaged { defect, .. }) = proof else { panic!("{proof:?}") };
+        assert!(matches!(defect, DirectoryDefect::BucketCrc(_)), "{defect}");
         let mut changes = tiny(&place, base.covered());
         changes.add(order, &[1; 32]).unwrap();
         let merged = place.merge(Some(&base), &mut changes);
@@ -72,6 +78,7 @@ fn damage_behind_the_opening_becomes_neither_a_proof_nor_a_new_directory() {
     assert!(base.path(&keys[0]).is_ok());
 }
 
+/// Seen red without the CRC of a run.
 #[test]
 fn changes_that_were_damaged_on_disk_do_not_become_a_directory() {
     let mut random = Random(23_000_000);
@@ -94,4 +101,61 @@ fn changes_that_were_damaged_on_disk_do_not_become_a_directory() {
         fs::write(&path, &good).unwrap();
     }
     assert!(place.merge(None, &mut changes).is_ok());
+}
+
+/// A file whose content was changed and whose CRCs are those of the changed content.
+fn forged(good: &[u8], change: impl Fn(&mut Header, &mut [u8], &mut [Bucket])) -> Vec<u8> {
+    let mut header = Header::parse(good.first_chunk().unwrap()).unwrap();
+    let index_begin = usize_from(header.index_position().unwrap());
+    let mut orders = good[HEADER_LEN..index_begin].to_vec();
+    let mut buckets = parse_index(&good[index_begin..]);
+    change(&mut header, &mut orders, &mut buckets);
+    for bucket in &mut buckets {
+        let begin = 72 * usize_from(bucket.begin);
+        let end = begin + 72 * usize_from(bucket.order_count);
+        bucket.crc = crc32fast::hash(&orders[begin..end]);
+    }
+    let index = index_to_bytes(&buckets);
+    header.index_crc = crc32fast::hash(&index);
+    [&header.to_bytes()[..], &orders, &index].concat()
+}
+
+/// Changes that no CRC shows, and what is found instead. Seen red with each of the five checks
+/// taken out of the opening in turn.
+#[test]
+fn a_directory_is_computed_again_and_not_believed() {
+    let mut random = Random(24_000_000);
+    let (folder, place) = place();
+    let keys: Vec<_> = (0..200).map(|_| random.hash()).collect();
+    let (base, _) = directory_of(&place, &keys, &mut random);
+    let path = folder.path().join("directory");
+    let good = fs::read(&path).unwrap();
+    let covered = base.covered();
+    let expect = |bad: &[u8], expected: DirectoryDefect| {
+        fs::write(&path, bad).unwrap();
+        let opened = place.open();
+        let Err(DirectoryError::Damaged { defect, .. }) = opened else { panic!("{opened:?}") };
+        assert_eq!(defect, expected);
+    };
+    expect(&forged(&good, |_, orders, _| orders[71] ^= 1), DirectoryDefect::BucketNode(0));
+    expect(&forged(&good, |_, orders, _| orders[32] ^= 64), DirectoryDefect::BucketNode(0));
+    let nothing = |_: &mut Header, orders: &mut [u8], _: &mut [Bucket]| orders[32] = 0;
+    expect(&forged(&good, nothing), DirectoryDefect::Orders(0));
+    let twice = |_: &mut Header, orders: &mut [u8], _: &mut [Bucket]| orders.copy_within(..72, 72);
+    expect(&forged(&good, twice), DirectoryDefect::Orders(0));
+    let elsewhere = |_: &mut Header, orders: &mut [u8], _: &mut [Bucket]| orders[0] = 0xff;
+    expect(&forged(&good, elsewhere), DirectoryDefect::Orders(0));
+    expect(&forged(&good, |header, _, _| header.root[0] ^= 1), DirectoryDefect::Root);
+    let other_node = |_: &mut Header, _: &mut [u8], buckets: &mut [Bucket]| {
+        buckets[1].node.hash[0] ^= 1;
+    };
+    expect(&forged(&good, other_node), DirectoryDefect::Root);
+    let sum = DirectoryDefect::Sum { sum: covered, covered: covered + 1 };
+    expect(&forged(&good, |header, _, _| header.covered += 1), sum);
+    let orders = DirectoryDefect::OrderCount {
+        orders: u64_from(keys.len()) - 1,
+        header: u64_from(keys.len()),
+    };
+    expect(&forged(&good, |_, _, buckets| buckets[0].order_count -= 1), orders);
+    assert_eq!(forged(&good, |_, _, _| ()), good);
 }

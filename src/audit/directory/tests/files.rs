@@ -8,6 +8,7 @@ use super::{Orders, Random, add, directory_of, place, tiny};
 use crate::audit::directory::{
     Directory, DirectoryDefect, DirectoryError, DirectoryPlace, Standing, Trie,
 };
+use crate::num::u64_from;
 
 fn names(place: &DirectoryPlace) -> Vec<String> {
     let mut names = place.disk.list(&place.folder).unwrap();
@@ -27,7 +28,7 @@ fn the_stored_directory_is_the_defined_one_after_every_merge() {
             let mut changes = tiny(&place, covered);
             for _ in 0..=random.below(most) {
                 keys.push(random.key_near(&keys));
-                let at = usize::try_from(random.below(keys.len() as u64)).unwrap();
+                let at = random.below(keys.len());
                 for key in [keys[at], keys[keys.len() - 1]] {
                     let head = random.hash();
                     add(&mut orders, &key, &head);
@@ -41,7 +42,7 @@ fn the_stored_directory_is_the_defined_one_after_every_merge() {
             assert_eq!(Some(merged.root()), trie.root());
             assert_eq!(merged.root(), naive_of(&orders));
             assert_eq!(merged.covered(), orders.values().map(|(count, _)| count).sum::<u64>());
-            assert_eq!(merged.order_count(), orders.len() as u64);
+            assert_eq!(merged.order_count(), u64_from(orders.len()));
             let opened = place.open().unwrap().unwrap();
             assert_eq!(opened.root(), merged.root());
             assert_eq!(opened.index.buckets, merged.index.buckets);

@@ -1,5 +1,7 @@
 //! Tries that nobody makes by mistake: the hashes fit, and a path is refused all the same.
 //! Does not know stored directories, nor how tries are made.
+//!
+//! Each test was seen red without its check in `path`.
 
 use super::flipped;
 use crate::audit::directory::{DirectoryPath, Node, OrderNode, PathDefect, Step};

@@ -46,6 +46,7 @@ fn path_of_one(seed: u64) -> (DirectoryPath, Hash, Node) {
     (path, *longest, directory.root())
 }
 
+/// Seen red without the comparison of the root's hash, and without that of its sum.
 #[test]
 fn a_path_with_any_bit_changed_is_refused() {
     let (path, order, root) = path_of_one(3_000_000);
