@@ -274,8 +274,7 @@ impl Keeper {
         let closing = wanted.iter().find_map(|wanted| wanted.closing.clone());
         self.sealing = wanted;
         self.times.seal_began = Instant::now();
-        let ledger = Arc::clone(&self.ledger);
-        self.sealer.begin(closing, move || ledger.poke())
+        self.sealer.begin(closing)
     }
 
     /// Those whom the next seal answers: all that want none of their own, and one that does.

@@ -281,10 +281,6 @@ impl Audit {
         if covers > head {
             return Err(QueryError::BeyondHead { offset: covers, head }.into());
         }
-        if head == 0 {
-            let what = "the ledger is empty; a seal covers at least one entry";
-            return Err(AuditError::invalid("covers", what));
-        }
         let standing = self.settle(0, |standing| standing.behind.is_none())?;
         let newest = standing.sealed.filter(|sealed| {
             // What follows a seal at once is the seal itself: it needs no other one.
@@ -302,6 +298,10 @@ impl Audit {
         closing: Option<Closing>,
         covers: u64,
     ) -> Result<(Arc<Sealed>, Option<Period>), AuditError> {
+        if self.ledger.head() == 0 {
+            let what = "the ledger is empty; a seal covers at least one entry";
+            return Err(AuditError::invalid("covers", what));
+        }
         self.settle(0, |standing| standing.behind.is_none())?;
         let (reply, answer) = oneshot::channel();
         self.wanted.seal(SealWanted { closing, covers, reply });

@@ -2,7 +2,7 @@
 //! of the ledger's own. Does not know when one is due, nor what is signed.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
 use std::time::Duration;
 
 use super::AuditError;
@@ -46,7 +46,7 @@ pub(super) struct Sealer {
     /// The day of the newest seal: it never goes back, whatever the clock does, so that the last
     /// history by name is the last in time.
     day: String,
-    work: Option<JoinHandle<Result<Made, AuditError>>>,
+    work: Option<Receiver<Result<Made, AuditError>>>,
 }
 
 /// A seal that was made, and the period that it closed.
@@ -112,13 +112,9 @@ impl Sealer {
         Ok(self.changes.end() >= to)
     }
 
-    /// Begins a seal over all that was taken; `closing` is the period that ends with it. `done` is
-    /// called when [`Sealer::finish`] has something to answer.
-    pub(super) fn begin(
-        &mut self,
-        closing: Option<Closing>,
-        done: impl FnOnce() + Send + 'static,
-    ) -> Result<(), AuditError> {
+    /// Begins a seal over all that was taken; `closing` is the period that ends with it. Who waits
+    /// for leaves is poked when [`Sealer::finish`] has something to answer.
+    pub(super) fn begin(&mut self, closing: Option<Closing>) -> Result<(), AuditError> {
         let today = rfc3339(&timestamp(signed(now_ns())), None);
         let today = today.get(..DAY_LEN).unwrap_or_default();
         if today > self.day.as_str() {
@@ -128,17 +124,23 @@ impl Sealer {
         let mut changes = std::mem::replace(&mut self.changes, next);
         let (ledger, place) = (Arc::clone(&self.ledger), self.place.clone());
         let (base, day) = (self.base.clone(), self.day.clone());
+        let (sender, receiver) = sync_channel(1);
+        let done = Poke(Arc::clone(&self.ledger));
         let work = move || {
+            // Also where this panics, and behind the end of the sender.
+            let _done = done;
+            let sender = sender;
             let base = base.as_ref().map(|base| &base.directory);
             let directory = place.merge(base, &mut changes);
             let made = directory
                 .map_err(AuditError::from)
                 .and_then(|directory| log(&ledger, directory, (&day, closing)));
-            done();
-            made
+            // Nobody waits for it where the audit was dropped.
+            let _ = sender.send(made);
         };
         let thread = std::thread::Builder::new().name("seal".into()).spawn(work);
-        self.work = Some(thread.map_err(|error| AuditError::io("a thread for the seal", error))?);
+        thread.map_err(|error| AuditError::io("a thread for the seal", error))?;
+        self.work = Some(receiver);
         Ok(())
     }
 
@@ -159,11 +161,15 @@ impl Sealer {
 
     /// What became of the seal that was begun, once it is made; with `wait`, then.
     pub(super) fn finish(&mut self, wait: bool) -> Option<Result<Made, AuditError>> {
-        let ready = self.work.as_ref().is_some_and(|work| wait || work.is_finished());
-        let work = self.work.take_if(|_| ready)?;
-        let made = work.join().unwrap_or_else(|_| {
-            Err(AuditError::Directory("the thread that made it panicked".to_owned()))
-        });
+        let work = self.work.as_ref()?;
+        let panicked = || Err(AuditError::Directory("the thread that made it panicked".to_owned()));
+        let made = match (wait, work.try_recv()) {
+            (_, Ok(made)) => made,
+            (true, Err(TryRecvError::Empty)) => work.recv().unwrap_or_else(|_| panicked()),
+            (false, Err(TryRecvError::Empty)) => return None,
+            (_, Err(TryRecvError::Disconnected)) => panicked(),
+        };
+        self.work = None;
         match &made {
             Ok(made) => self.base = Some(Arc::clone(&made.sealed)),
             // What it was made from is read again.
@@ -173,6 +179,15 @@ impl Sealer {
             }
         }
         Some(made)
+    }
+}
+
+/// Pokes when it is dropped.
+struct Poke(Arc<Ledger>);
+
+impl Drop for Poke {
+    fn drop(&mut self) {
+        self.0.poke();
     }
 }
 

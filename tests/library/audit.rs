@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_ledger::{
-    Audit, AuditError, AuditOptions, Batch, Checkpoint, Ledger, NewOrigin, Options, TreeOrigin,
-    VerifierKey,
+    Audit, AuditError, AuditOptions, Batch, Checkpoint, Ledger, NewOrigin, Options, TimelineQuery,
+    TreeOrigin, VerifierKey,
 };
 
 use crate::support::event;
@@ -230,4 +230,123 @@ fn keys_that_are_given_sign_together() {
     let missing = options(vec![folder.path().join("none.key")]);
     let refused = Audit::open(open(folder.path()), missing).unwrap_err().to_string();
     assert!(refused.contains("none.key"), "{refused}");
+}
+
+/// What a seal shows of each order is its own history; of an unknown one, that there is none.
+#[test]
+fn a_seal_shows_each_order_whole_and_an_unknown_one_absent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut next = 0;
+    for round in 0..3 {
+        let ledger = open(folder.path());
+        let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+        for part in 0..3 {
+            let head = append(&ledger, next..next + 100);
+            next += 100;
+            if part == 1 {
+                audit.seal("", "", "").unwrap();
+            }
+            let ids: Vec<String> = (0..12).map(|id| format!("erp/{id}")).collect();
+            let (seal, orders) = audit.order_proofs(&ids, Some(head)).unwrap();
+            let seal = seal.verify(audit.verifier_keys()).unwrap();
+            assert!(seal.covered >= head, "round {round}, part {part}");
+            for (id, proof) in ids.iter().zip(&orders) {
+                let timeline = ledger.get_timeline(&TimelineQuery::of(id)).unwrap();
+                let mut rows = timeline.rows;
+                rows.sort_by_key(|row| row.recorded.offset);
+                let leaves: Vec<_> = rows.iter().map(|row| row.recorded.leaf_hash()).collect();
+                assert_eq!(proof.verify(&seal).unwrap(), leaves);
+                assert_eq!(leaves.is_empty(), id == "erp/11");
+                let mut short = proof.clone();
+                short.chain.pop();
+                assert_eq!(short.verify(&seal).is_ok(), leaves.is_empty());
+            }
+        }
+        let (again, _) = audit.order_proofs(&[], None).unwrap();
+        let (twice, _) = audit.order_proofs(&[], None).unwrap();
+        assert_eq!(again.entry, twice.entry, "nothing came between: the seal stands");
+    }
+}
+
+/// Seen red with the directory of the last run taken for that of another seal.
+#[test]
+fn a_lost_directory_is_made_again_from_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, 0..500);
+    let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+    audit.seal("", "", "").unwrap();
+    drop((audit, ledger));
+    let path = folder.path().join("audit/directory");
+    let stored = fs::read(&path).unwrap();
+    let mut flipped = stored.clone();
+    *flipped.last_mut().unwrap() ^= 1;
+    for damaged in [None, Some(stored[..stored.len() / 2].to_vec()), Some(flipped)] {
+        match damaged {
+            Some(damaged) => fs::write(&path, damaged).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        let ledger = open(folder.path());
+        let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+        let (seal, orders) = audit.order_proofs(&["erp/3".to_owned()], Some(400)).unwrap();
+        let seal = seal.verify(audit.verifier_keys()).unwrap();
+        assert!(!orders[0].verify(&seal).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_period_is_closed_once_and_a_retry_gets_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+    let refused = audit.seal("2026-Q3", "anna", "quarter's end").unwrap_err().to_string();
+    assert!(refused.contains("empty"), "{refused}");
+    let head = append(&ledger, 0..10);
+    let made = audit.seal("2026-Q3", "anna", "quarter's end").unwrap();
+    assert_eq!(made.covered, head);
+    append(&ledger, 10..20);
+    let again = audit.seal("2026-Q3", "anna", "quarter's end").unwrap();
+    assert_eq!((again.offset, again.covered), (made.offset, made.covered));
+    let other = audit.seal("2026-Q3", "bert", "quarter's end").unwrap_err();
+    assert!(matches!(other, AuditError::PeriodExists { .. }), "{other}");
+    for (label, actor) in [("2026 Q3", "anna"), ("2026-Q4", "")] {
+        let invalid = audit.seal(label, actor, "because").unwrap_err();
+        assert!(matches!(invalid, AuditError::Invalid(_)), "{invalid}");
+    }
+    drop((audit, ledger));
+    let ledger = open(folder.path());
+    let audit = Audit::open(ledger, quiet()).unwrap();
+    let period = audit.period("2026-Q3").unwrap();
+    assert_eq!((period.covered, &*period.actor, period.offset), (head, "anna", made.offset));
+    assert_eq!(audit.periods().unwrap(), [period]);
+    assert!(matches!(audit.period("2026-Q2").unwrap_err(), AuditError::UnknownPeriod(_)));
+}
+
+/// Checkpoints and seals come by themselves, and an idle ledger gets none.
+#[test]
+fn seals_come_by_themselves_where_something_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    let options = AuditOptions {
+        checkpoint_interval: Duration::from_millis(5),
+        seal_interval: Some(Duration::from_millis(20)),
+        ..AuditOptions::default()
+    };
+    let audit = Audit::open(Arc::clone(&ledger), options).unwrap();
+    let sealed = |at_least: u64| {
+        for _ in 0..1_000 {
+            if ledger.head() >= at_least {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        ledger.head()
+    };
+    assert_eq!(sealed(0), 0);
+    append(&ledger, 0..10);
+    assert_eq!(sealed(11), 11, "one seal, and none for the seal");
+    append(&ledger, 10..20);
+    assert_eq!(sealed(22), 22);
+    drop(audit);
 }
