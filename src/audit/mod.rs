@@ -13,6 +13,7 @@ mod options;
 mod order_proof;
 mod origin;
 mod period;
+mod reads;
 mod seal;
 mod stored_tree;
 mod tree;
@@ -31,6 +32,7 @@ pub use note::{KeyDefect, NoteDefect, VerifierKey};
 pub use options::{AuditOptions, NewOrigin};
 pub use order_proof::{ChainEntry, OrderProof, OrderProofDefect, ProvenSeal, SealProof};
 pub use period::Period;
+pub(crate) use reads::ReadLog;
 pub use tree::ProofDefect;
 pub use tree_proof::{ConsistencyProof, InclusionProof};
 

@@ -44,6 +44,9 @@ pub(super) struct Serve {
     /// until another one is given (an empty file: the defaults)
     #[arg(long, value_name = "FILE", env = "ORDER_LEDGER_POLICY")]
     policy: Option<PathBuf>,
+    /// Record each reading of a history in the log: who, from where, which order
+    #[arg(long, env = "ORDER_LEDGER_AUDIT_READS")]
+    audit_reads: bool,
     /// Seconds that calls under way may take when the server shuts down
     #[arg(long, value_name = "SECONDS", env = "ORDER_LEDGER_SHUTDOWN_GRACE", default_value_t = 10)]
     shutdown_grace: u64,
@@ -67,6 +70,7 @@ impl Serve {
         let _ = self.announce(address, &ledger, shown);
         let options = ServeOptions {
             shutdown_grace: Duration::from_secs(self.shutdown_grace),
+            audit_reads: self.audit_reads,
             ..ServeOptions::default()
         };
         let served = serve(listener, Arc::clone(&ledger), options, stop).await;

@@ -17,12 +17,13 @@ use super::audit::Audits;
 use super::connection::Connection;
 use super::delivery::Delivery;
 use super::explain::Explain;
+use super::reads::Reads;
 use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::audit_service_server::AuditServiceServer;
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
-use crate::audit::{AuditError, AuditOptions};
+use crate::audit::{AuditError, AuditOptions, ReadLog};
 use crate::delivery::DeadLetters;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
@@ -50,6 +51,9 @@ pub struct ServeOptions {
     pub shutdown_grace: Duration,
     /// How the audit is opened: checkpoints, seals, keys.
     pub audit: AuditOptions,
+    /// Whether each reading of a history is an entry of the ledger's own: who, from where, which
+    /// order. What cannot be recorded is not shown.
+    pub audit_reads: bool,
 }
 
 impl Default for ServeOptions {
@@ -63,6 +67,7 @@ impl Default for ServeOptions {
             keepalive_timeout: keepalive.timeout,
             shutdown_grace: Duration::from_secs(10),
             audit: AuditOptions::default(),
+            audit_reads: false,
         }
     }
 }
@@ -115,13 +120,18 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     let ends = || Shutdown::watching(ending.clone());
     let letters = DeadLetters::of(Arc::clone(&ledger));
-    let audits = Audits::new(Arc::clone(&ledger), options.audit.clone());
+    let reads = if options.audit_reads {
+        Reads::into(ReadLog::open(Arc::clone(&ledger)).map_err(AuditError::from)?)
+    } else {
+        Reads::default()
+    };
+    let audits = Audits::new(Arc::clone(&ledger), options.audit.clone(), reads.clone());
     audits.open().await?;
     let service = Service::new((letters.clone(), audits.clone()), ends(), options.heartbeat);
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let consumers = Delivery::new(letters, ends());
+    let consumers = Delivery::new((letters, reads), ends());
     let delivery = DeliveryServiceServer::new(consumers.clone())
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);

@@ -37,6 +37,7 @@ mod overload;
 #[path = "../library/random.rs"]
 mod random;
 mod raw;
+mod reads;
 mod read_writes;
 mod refusals;
 mod replay;
