@@ -138,7 +138,10 @@ impl LedgerService for Service {
         request: Request<wire::StreamOrdersRequest>,
     ) -> Result<Response<Self::StreamOrdersStream>, Status> {
         let from = request.get_ref().from_offset;
-        let read = self.audits.reads.of_many("StreamOrders", &request, || scope(format!("from offset {from}"), &[]));
+        let read = self
+            .audits
+            .reads
+            .of_many("StreamOrders", &request, || scope(format!("from offset {from}"), &[]));
         read.await?;
         let (request, pace) = (request.into_inner(), self.pace.clone());
         stream_orders::stream_orders(&self.ledger, request, pace).await.map(Response::new)

@@ -37,8 +37,8 @@ mod overload;
 #[path = "../library/random.rs"]
 mod random;
 mod raw;
-mod reads;
 mod read_writes;
+mod reads;
 mod refusals;
 mod replay;
 mod replay_filter;
