@@ -5,6 +5,7 @@ mod archive;
 mod checkpoint;
 mod directory;
 mod error;
+mod files;
 mod keeper;
 mod keys;
 mod note;
