@@ -48,7 +48,12 @@ mod rpc;
 mod time;
 mod view;
 
-pub use audit::{Checkpoint, KeyDefect, NoteDefect, ProofDefect, TreeOrigin, VerifierKey};
+pub use audit::{
+    BundleDamage, BundleDefect, BundleDoubt, BundleOptions, BundleVerdict, ChainEntry, Checkpoint,
+    Evidence, EvidenceBasis, EvidenceError, EvidenceOrder, EvidenceRole, KeyDefect, NoteDefect,
+    OrderProof, OrderProofDefect, PageCheck, ProofDefect, ProvenSeal, SealProof, TreeOrigin,
+    VerifiedBundle, VerifiedOrder, VerifierKey, export_evidence, verify_bundle,
+};
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,
     DeliveryError, Keeping, Member, RawBatch, Redriven, Refused, Start, Told, Voice,
