@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::json::{Base64, Decimal, to_text};
-use super::shown::Shown;
+use super::shown::{Shown, ShownOrder};
 use super::{
     Evidence, EvidenceBasis, EvidenceOrder, EvidenceRole, FORMAT_VERSION, PRODUCT_VERSION,
 };
@@ -128,7 +128,7 @@ impl Document {
             as_of_occurred: as_of.occurred_at_ns.map(Decimal),
         };
         let orders = evidence.orders.iter().zip(&shown.orders);
-        let part = |(order, shown): (&EvidenceOrder, &super::shown::ShownOrder<'_>)| OrderPart {
+        let part = |(order, shown): (&EvidenceOrder, &ShownOrder<'_>)| OrderPart {
             state: shown.state.as_ref().map(order_to_json),
             ..OrderPart::of(order, &evidence.basis)
         };

@@ -7,7 +7,12 @@
 mod document;
 mod file;
 mod json;
+mod page;
 mod shown;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod verify;
 
@@ -16,7 +21,7 @@ use crate::event::RecordedEvent;
 use crate::ledger::AsOf;
 use crate::order::Policy;
 use document::Document;
-pub(super) use shown::{Shown, ShownOrder};
+use shown::Shown;
 
 pub use verdict::{
     BundleDamage, BundleDefect, BundleDoubt, BundleVerdict, PageCheck, VerifiedBundle,
@@ -128,7 +133,7 @@ pub enum EvidenceError {
 pub fn export_evidence(evidence: &Evidence) -> Result<Vec<u8>, EvidenceError> {
     let shown = Shown::of(evidence)?;
     let document = Document::of(evidence, &shown);
-    let page = super::html::page(evidence, &shown);
+    let page = page::page(evidence, &shown);
     Ok(file::write(&page, &document.to_json()))
 }
 

@@ -16,27 +16,27 @@ use crate::view::histories_of;
 const LEFT_OUT: &str = "occurred later than the time that is asked about: does not count";
 
 /// What a file shows.
-pub(in crate::audit) struct Shown<'a> {
+pub(super) struct Shown<'a> {
     /// The checkpoint.
-    pub(in crate::audit) checkpoint: Checkpoint,
+    pub(super) checkpoint: Checkpoint,
     /// What the seal says.
-    pub(in crate::audit) seal: proto::Seal,
+    pub(super) seal: proto::Seal,
     /// In the order of the evidence.
-    pub(in crate::audit) orders: Vec<ShownOrder<'a>>,
+    pub(super) orders: Vec<ShownOrder<'a>>,
 }
 
 /// What is shown of one order.
-pub(in crate::audit) struct ShownOrder<'a> {
-    pub(in crate::audit) correlation_id: &'a str,
-    pub(in crate::audit) role: EvidenceRole,
+pub(super) struct ShownOrder<'a> {
+    pub(super) correlation_id: &'a str,
+    pub(super) role: EvidenceRole,
     /// As of the seal; none: the order is absent.
-    pub(in crate::audit) chain: &'a [ChainEntry],
+    pub(super) chain: &'a [ChainEntry],
     /// Of an order that was asked for: its state.
-    pub(in crate::audit) state: Option<proto::Order>,
+    pub(super) state: Option<proto::Order>,
     /// By the time they occurred; of an order that was asked for with those of linked histories.
-    pub(in crate::audit) rows: Vec<TimelineRow>,
+    pub(super) rows: Vec<TimelineRow>,
     /// Behind the basis.
-    pub(in crate::audit) not_shown: usize,
+    pub(super) not_shown: usize,
 }
 
 /// The events that are shown, by order.
