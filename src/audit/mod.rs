@@ -6,6 +6,7 @@ mod checkpoint;
 mod directory;
 mod error;
 mod evidence;
+mod export;
 mod html;
 mod keeper;
 mod keys;
@@ -15,7 +16,10 @@ mod options;
 mod order_proof;
 mod origin;
 mod period;
+mod received;
+mod sample;
 mod seal;
+mod since;
 mod stored_tree;
 mod tree;
 mod tree_proof;
@@ -34,10 +38,16 @@ pub use evidence::{
     EvidenceError, EvidenceOrder, EvidenceRole, PageCheck, VerifiedBundle, VerifiedOrder,
     export_evidence, verify_bundle,
 };
+pub use export::EvidenceQuery;
+pub use keys::{add_signing_key, signing_keys};
 pub use note::{KeyDefect, NoteDefect, VerifierKey};
 pub use options::{AuditOptions, NewOrigin};
 pub use order_proof::{ChainEntry, OrderProof, OrderProofDefect, ProvenSeal, SealProof};
 pub use period::Period;
+pub use received::MalformedProof;
+pub(crate) use received::entry_of;
+pub(crate) use sample::{Sampled, part_found, sample_offsets};
+pub use since::{SinceDefect, continues_history};
 pub use tree::ProofDefect;
 pub use tree_proof::{ConsistencyProof, InclusionProof};
 

@@ -188,6 +188,11 @@ impl Ledger {
         &self.disk
     }
 
+    /// What orders are folded with.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The limits that the ledger was opened with.
     #[must_use]
     pub fn limits(&self) -> &Limits {

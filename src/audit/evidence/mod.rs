@@ -27,6 +27,7 @@ pub use verdict::{
     BundleDamage, BundleDefect, BundleDoubt, BundleVerdict, PageCheck, VerifiedBundle,
     VerifiedOrder,
 };
+pub(crate) use verify::parse as committed_event;
 pub use verify::{BundleOptions, verify_bundle};
 
 /// The version of the file's format.

@@ -3,6 +3,7 @@
 
 use super::{EvidenceBasis, EvidenceRole};
 use crate::audit::order_proof::{OrderProofDefect, ProvenSeal};
+use crate::log::Hash;
 use crate::time::{rfc3339, signed, timestamp};
 
 /// What became of checking a file of evidence.
@@ -46,6 +47,8 @@ pub struct VerifiedOrder {
     pub entry_count: u64,
     /// Entries of these that are shown, from revision 0.
     pub shown_count: u64,
+    /// The leaf hashes of the entries, by revision.
+    pub leaf_hashes: Vec<Hash>,
 }
 
 /// Whether the page and the folded orders are what the events make.

@@ -61,15 +61,16 @@ fn check(
     let evidence = with_events(decoded, &leaves, version)?;
     let page = compare(&evidence, &document, bytes)?;
     meets(options, &evidence, &seal)?;
-    let order = |order: &EvidenceOrder| VerifiedOrder {
+    let order = |(order, leaf_hashes): (&EvidenceOrder, Vec<Hash>)| VerifiedOrder {
         correlation_id: order.proof.correlation_id.clone(),
         role: order.role,
         entry_count: u64_from(order.proof.chain.len()),
         shown_count: u64_from(order.events.len()),
+        leaf_hashes,
     };
     Ok(VerifiedBundle {
         seal,
-        orders: evidence.orders.iter().map(order).collect(),
+        orders: evidence.orders.iter().zip(leaves).map(order).collect(),
         basis: evidence.basis,
         ledger_id: evidence.ledger_id,
         made_at_ns: evidence.made_at_ns,
@@ -159,7 +160,7 @@ fn with_events(
 }
 
 /// An event as it was committed: the limits of the ledger that took it are not known.
-fn parse(correlation_id: &str, body: Bytes) -> Option<Event> {
+pub(crate) fn parse(correlation_id: &str, body: Bytes) -> Option<Event> {
     if is_ledgers_own(correlation_id.as_bytes()) {
         return Event::parse_ledgers_own(&body).ok();
     }
