@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
+use super::evidence::export_evidence;
 use super::status::{IntoStatus, invalid, status};
 use super::wire;
 use super::wire::audit_service_server::AuditService;
@@ -18,7 +19,7 @@ use crate::time::{signed, timestamp};
 
 /// The audit of one ledger.
 #[derive(Clone, Debug)]
-pub(super) struct Audits {
+pub(crate) struct Audits {
     ledger: Arc<Ledger>,
     options: AuditOptions,
     /// Opened when somebody asks for it first.
@@ -28,6 +29,10 @@ pub(super) struct Audits {
 impl Audits {
     pub(super) fn new(ledger: Arc<Ledger>, options: AuditOptions) -> Self {
         Self { ledger, options, audit: Arc::default() }
+    }
+
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// Opens it where it is not open.
@@ -198,9 +203,9 @@ impl AuditService for Audits {
 
     async fn export_evidence(
         &self,
-        _request: Request<wire::ExportEvidenceRequest>,
+        request: Request<wire::ExportEvidenceRequest>,
     ) -> Result<Response<Self::ExportEvidenceStream>, Status> {
-        Err(Status::unimplemented("later"))
+        export_evidence(self, request.into_inner()).await.map(Response::new)
     }
 
     async fn create_seal(
@@ -247,8 +252,13 @@ impl IntoStatus for AuditError {
             }
             Self::PeriodExists { .. } => plain(Code::AlreadyExists, "PERIOD_EXISTS"),
             Self::UnknownPeriod(_) => plain(Code::NotFound, "UNKNOWN_PERIOD"),
-            Self::OtherOrigin { .. } | Self::Key { .. } | Self::KeyName { .. } => {
-                plain(Code::FailedPrecondition, "AUDIT_MISCONFIGURED")
+            Self::OtherOrigin { .. }
+            | Self::Key { .. }
+            | Self::KeyName { .. }
+            | Self::KeyOrigin(_) => plain(Code::FailedPrecondition, "AUDIT_MISCONFIGURED"),
+            Self::Unproven(_) => {
+                tracing::error!(error = %message, "evidence was refused");
+                plain(Code::DataLoss, "UNPROVEN")
             }
             Self::AlreadyOpen => plain(Code::FailedPrecondition, "ALREADY_OPEN"),
             Self::Closed => {
