@@ -105,6 +105,7 @@ fn is_verified(verdict: &BundleVerdict) -> bool {
     matches!(verdict, BundleVerdict::Verified(verified) if verified.page == PageCheck::Equal)
 }
 
+/// Seen red with the digest not compared.
 #[test]
 fn an_accident_anywhere_is_noticed() {
     let Scene { log, bytes, .. } = scene();
@@ -122,6 +123,7 @@ fn an_accident_anywhere_is_noticed() {
     assert!(!is_verified(&verify(&log, &longer)));
 }
 
+/// Seen red with proofs believed, and with the page not compared.
 #[test]
 fn no_byte_can_be_changed_where_the_digest_is_made_anew() {
     let Scene { log, bytes, .. } = scene();
@@ -207,7 +209,7 @@ fn is_not_proven(at: &str, orders: &[EvidenceOrder]) -> bool {
     said.iter().any(|prefix| at.starts_with(prefix)) || middle.into_iter().any(|one| one == at)
 }
 
-/// Seen red without the comparison of pages, of states, and of the text of the data.
+/// Seen red with proofs believed, and with states and pages not compared.
 #[test]
 fn no_value_can_be_changed_where_every_digest_is_made_anew() {
     let scene = scene();
@@ -241,6 +243,7 @@ fn drops_an_order(changed: &Json) -> bool {
         .is_none_or(|orders| orders.len() != 2 || orders[1]["correlation_id"] != "erp/nobody")
 }
 
+/// Seen red with the text not compared with the one that the data has.
 #[test]
 fn another_text_of_the_same_data_is_refused() {
     let scene = scene();
@@ -308,6 +311,7 @@ fn what_is_done_to_a_history_has_its_own_message() {
     }
 }
 
+/// Seen red with `OrderProof::verify` believed whatever it says.
 #[test]
 fn a_false_absence_is_found() {
     let scene = scene();
@@ -402,6 +406,7 @@ fn an_older_seal_shows_less_and_says_so() {
     assert!(defects[0].to_string().contains("7 entries, where the seal has 6"));
 }
 
+/// Seen red without the look at what was asked for.
 #[test]
 fn a_basis_that_does_not_divide_the_entries_is_found() {
     let scene = scene();
@@ -411,6 +416,23 @@ fn a_basis_that_does_not_divide_the_entries_is_found() {
         evidence.basis.as_of.recorded_at_ns = Some(u64::MAX);
     });
     assert!(said.contains("not on the side of the basis"), "{said}");
+}
+
+/// Seen red without the look at names, and at offsets.
+#[test]
+fn what_stands_in_a_file_twice_is_found() {
+    let scene = scene();
+    let said = scene.defects(|evidence| evidence.orders.push(evidence.orders[1].clone()));
+    assert_eq!(said, "order erp/nobody stands in the file twice");
+    let said = scene.defects(|evidence| {
+        let order = &mut evidence.orders[0];
+        let seal = evidence.seal.entry.offset;
+        (order.proof.chain[5].offset, order.proof.last_inclusion) = (seal, Vec::new());
+    });
+    assert!(
+        said.contains(&format!("two entries are said to have offset {}", scene.seal)),
+        "{said}"
+    );
 }
 
 #[test]

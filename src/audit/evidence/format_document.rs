@@ -30,7 +30,7 @@ fn node_line(name: &str, node: &Node) -> String {
     format!("{name} = {} {}", node.entry_count, to_hex(&node.hash))
 }
 
-/// Seen red with `bit` counted from 1 in the document, and with the counts left out of a branch.
+/// Seen red with one digit of a hash changed in the document.
 #[test]
 fn the_directories_of_the_document_are_hashed_as_it_says() {
     let order = |first, entry_count, head| OrderNode {

@@ -90,6 +90,7 @@ fn what_is_behind_the_basis_is_committed_and_not_shown() {
     assert!(page.contains("occurred later than the time that is asked about: does not count"));
 }
 
+/// Seen red without the look for the histories.
 #[test]
 fn linked_histories_come_along_and_count() {
     let mut log = TestLog::new();
@@ -117,6 +118,12 @@ fn linked_histories_come_along_and_count() {
     let found = verified(verify(&log, &bytes));
     assert_eq!(found.orders.len(), 2);
     assert_eq!(found.orders[1].role, EvidenceRole::Linked);
+    let data = file::read(&bytes).unwrap();
+    let (before, _) = data.split_once(",\n{\n\"correlation_id\":\"unresolved").unwrap();
+    let verdict = verify(&log, &file::write("", &format!("{before}]}}")));
+    let (order, history) = ("erp/1".to_owned(), "unresolved/3pl/77".to_owned());
+    let missing = BundleDefect::HistoryMissing { order, history };
+    assert_eq!(verdict, BundleVerdict::Tampered(vec![missing]));
     let page = String::from_utf8(bytes).unwrap();
     assert!(page.contains("from unresolved/3pl/77: line 10: shipped 0 -&gt; 4 of 4"), "{page}");
     evidence.orders.pop();
@@ -124,7 +131,8 @@ fn linked_histories_come_along_and_count() {
     assert_eq!(missing, "order erp/1 needs the history unresolved/3pl/77");
 }
 
-/// What events say is text on the page and in the data, whatever it is.
+/// What events say is text on the page and in the data, whatever it is. Seen red with `<` left as
+/// it is on the page, and in the data.
 #[test]
 fn nothing_that_an_event_says_is_markup() {
     let mut log = TestLog::new();
@@ -179,6 +187,7 @@ fn the_file_of_an_order_with_12_events_is_small() {
     assert!(sizes.iter().all(|size| *size < 21_000), "{sizes:?}");
 }
 
+/// Seen red without either of the two looks.
 #[test]
 fn an_older_seal_is_told_from_what_is_required() {
     let mut log = TestLog::of_demo(9);
