@@ -16,9 +16,14 @@ use crate::event::{Event, RecordedEvent, occurred_at_ns, order_to_json};
 use crate::ledger::AsOf;
 use crate::log::{Hash, body_hash};
 use crate::order::Policy;
+use crate::proto::Order;
 
 /// What the data says that it is.
 const FORMAT: &str = "order-ledger evidence";
+/// What a state is written without: it repeats the events, which stand in the file, and would be
+/// half of it.
+const REPEATED: [&str; 6] =
+    ["first_event", "last_event", "references", "type_counts", "source_counts", "milestones"];
 
 /// The data.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -101,13 +106,9 @@ struct PathPart {
     steps: Vec<StepPart>,
 }
 
+/// Bit, entries and hash of the other side: an array, because there are many.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StepPart {
-    bit: u8,
-    entry_count: Decimal<u64>,
-    hash: Base64<Hash>,
-}
+struct StepPart(u8, Decimal<u64>, Base64<Hash>);
 
 /// What the data says, before any of it is believed.
 pub(super) struct Decoded {
@@ -129,7 +130,7 @@ impl Document {
         };
         let orders = evidence.orders.iter().zip(&shown.orders);
         let part = |(order, shown): (&EvidenceOrder, &ShownOrder<'_>)| OrderPart {
-            state: shown.state.as_ref().map(order_to_json),
+            state: shown.state.as_ref().map(state_json),
             ..OrderPart::of(order, &evidence.basis)
         };
         Self {
@@ -278,10 +279,9 @@ impl EntryPart {
 impl PathPart {
     fn of(path: &DirectoryPath) -> Self {
         let OrderNode { order, entry_count, head } = path.reached;
-        let step = |step: &Step| StepPart {
-            bit: step.bit,
-            entry_count: Decimal(step.sibling.entry_count),
-            hash: Base64(step.sibling.hash),
+        let step = |step: &Step| {
+            let Node { entry_count, hash } = step.sibling;
+            StepPart(step.bit, Decimal(entry_count), Base64(hash))
         };
         Self {
             order: Base64(order),
@@ -292,14 +292,23 @@ impl PathPart {
     }
 
     fn decode(&self) -> DirectoryPath {
-        let step = |step: &StepPart| Step {
-            bit: step.bit,
-            sibling: Node { entry_count: step.entry_count.0, hash: step.hash.0 },
+        let step = |StepPart(bit, entry_count, hash): &StepPart| Step {
+            bit: *bit,
+            sibling: Node { entry_count: entry_count.0, hash: hash.0 },
         };
         let (order, head) = (self.order.0, self.head.0);
         let reached = OrderNode { order, entry_count: self.entry_count.0, head };
         DirectoryPath { reached, steps: self.steps.iter().map(step).collect() }
     }
+}
+
+/// The JSON of a state, without what repeats the events.
+fn state_json(state: &Order) -> Json {
+    let mut json = order_to_json(state);
+    if let Some(fields) = json.as_object_mut() {
+        fields.retain(|name, _| !REPEATED.contains(&name.as_str()));
+    }
+    json
 }
 
 fn hashes(hashes: &[Hash]) -> Vec<Base64<Hash>> {

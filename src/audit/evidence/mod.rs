@@ -4,8 +4,12 @@
 //! The page, and what an order is folded to, are a pure function of the data in the file. So whoever
 //! checks a file makes all of it again from the events that were proven, and compares the bytes.
 
+#[cfg(test)]
+mod attacks;
 mod document;
 mod file;
+#[cfg(test)]
+mod format_document;
 mod json;
 mod page;
 mod shown;

@@ -90,7 +90,7 @@ impl TestLog {
     }
 
     /// What the directory says of the first `covered` entries.
-    fn directory(&self, covered: usize) -> Vec<OrderNode> {
+    pub(super) fn directory(&self, covered: usize) -> Vec<OrderNode> {
         let mut orders: BTreeMap<Hash, OrderNode> = BTreeMap::new();
         for entry in &self.entries[..covered] {
             let order = order_hash(entry.event.correlation_id().as_bytes());
@@ -102,7 +102,7 @@ impl TestLog {
         orders.into_values().collect()
     }
 
-    fn inclusion(&self, offset: u64) -> Vec<Hash> {
+    pub(super) fn inclusion(&self, offset: u64) -> Vec<Hash> {
         let leaves: Vec<Hash> = self.entries.iter().map(RecordedEvent::leaf_hash).collect();
         let mut node = |level: u32, index: u64| {
             let begin = usize_from(index << level);
@@ -111,7 +111,7 @@ impl TestLog {
         inclusion_proof(offset, u64_from(leaves.len()), &mut node).unwrap()
     }
 
-    fn checkpoint(&self) -> String {
+    pub(super) fn checkpoint(&self) -> String {
         let mut edge = crate::audit::tree::Edge::default();
         self.entries.iter().for_each(|entry| edge.push(entry.leaf_hash(), |_, _| {}));
         let origin = self.key.verifier().name().to_owned();

@@ -162,9 +162,11 @@ pub enum BundleDamage {
 }
 
 /// What no check of a file shows, whatever it says; sentences for people.
-pub(super) const NOT_PROVEN: [&str; 6] = [
+const NOT_PROVEN: [&str; 7] = [
     "the id of the ledger, when the file was made, and the policy that orders are folded with: \
      the file says so",
+    "which orders are in the file, as of when they are shown, and signatures by keys that were not \
+     given",
     "offsets of entries before an order's last one, beyond that they rise: their sequence and \
      their times are proven",
     "that no other order names one that was asked for: those that the ledger knows are in the file",

@@ -4,7 +4,7 @@
 mod order;
 
 use super::shown::Shown;
-use super::{Evidence, PRODUCT_VERSION};
+use super::{Evidence, PRODUCT_VERSION, json};
 use crate::audit::html::Html;
 use crate::time::{rfc3339, signed, timestamp};
 
@@ -26,20 +26,18 @@ docs/evidence.md of Order Ledger has every step.</p>
 ";
 
 const TIERS: &str = "<h2>What it shows, and what it does not</h2>
-<p>Tamper-evident, and complete as of the seal; nothing is said of what came later.</p>
 <div><table>
 <tr><th>Needed<th>Found<th>Missed
-<tr><td>this file and a key<td>an event of these orders left out, changed, moved or back-dated; a false \
-&quot;there is no such order&quot;; two stories for two readers<td>an operator who rewrote the directory \
-and hid the surplus as a phantom count of another order
-<tr><td>random entries of the ledger<td>299 samples find a fraud of 1 % with 95 % certainty<td>one \
-hidden event in a billion
-<tr><td>the whole log<td>all of this, and each seal against the log<td>nothing of this kind
+<tr><td>this file and a key<td>events of these orders left out, changed, moved or back-dated; a false \
+&quot;no such order&quot;<td>a directory that was rewritten, with the surplus as a phantom count of \
+another order
+<tr><td>299 random entries<td>a fraud of 1 %, with 95 % certainty<td>one hidden event in a billion
+<tr><td>the whole log<td>all of this<td>nothing of this kind
 </table></div>
-<p>Not proven: the id of the ledger, the time when this file was made, the policy that orders are \
-folded with, offsets of entries before an order&#39;s last one beyond their sequence, and that no \
-further order names one of these. No proof says that an event tells the truth. Whoever holds log and \
-key can sign another history that nobody kept: compare checkpoints that were kept elsewhere.</p>
+<p>Nothing is said of what came after the seal. Not proven: ledger id, time of making, policy; offsets \
+before an order&#39;s last one, beyond their sequence; that no further order names one of these; that \
+an event tells the truth. Whoever holds log and key can sign another history that nobody kept: compare \
+checkpoints kept elsewhere.</p>
 ";
 
 /// The page, from its root element up to where the data follows.
@@ -68,19 +66,25 @@ fn names(shown: &Shown<'_>) -> String {
     }
 }
 
+/// All that the data says of the file as a whole stands here to the last digit.
 fn basis(html: &mut Html, evidence: &Evidence) {
     let as_of = evidence.basis.as_of;
+    let exact = |ns: i64| rfc3339(&timestamp(ns), None);
     html.raw("<p>Shown as of offset ").text(evidence.basis.offset.to_string());
+    if let Some(offset) = as_of.offset {
+        html.raw(", asked for as of offset ").text(offset.to_string());
+    }
     if let Some(recorded_at_ns) = as_of.recorded_at_ns {
-        html.raw(", what was recorded until ").text(time_text(recorded_at_ns));
+        html.raw(", what was recorded until ").text(exact(signed(recorded_at_ns)));
     }
     if let Some(occurred_at_ns) = as_of.occurred_at_ns {
-        let occurred = rfc3339(&timestamp(occurred_at_ns), None);
-        html.raw(", counting what had occurred by ").text(occurred);
+        html.raw(", counting what had occurred by ").text(exact(occurred_at_ns));
     }
     html.raw(". Ledger <code>").text(&evidence.ledger_id).raw("</code>. Made at ");
-    html.text(time_text(evidence.made_at_ns)).raw(" by order-ledger ").raw(PRODUCT_VERSION);
-    html.raw(". Times are in UTC, here without fractions of seconds.</p>\n");
+    html.text(exact(signed(evidence.made_at_ns))).raw(" by order-ledger ").raw(PRODUCT_VERSION);
+    html.raw(". Folded with the policy <code>")
+        .text(json::to_text(&evidence.policy).replace('\n', " "));
+    html.raw("</code>. Times are in UTC, below without fractions of seconds.</p>\n");
 }
 
 fn proven(html: &mut Html, evidence: &Evidence, shown: &Shown<'_>) {
