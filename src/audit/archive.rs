@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::AuditError;
 use super::checkpoint::Checkpoint;
+use super::files::make_folder;
 use super::note::NoteDefect;
 use crate::log::{Disk, read_file, write_file};
 
@@ -50,7 +51,7 @@ impl Archive {
     ) -> Result<Self, AuditError> {
         let folders: Vec<_> = places.into_iter().map(|place| place.join(origin)).collect();
         for (index, folder) in folders.iter().enumerate() {
-            match disk.create_dir(folder) {
+            match make_folder(&*disk, folder, origin.split('/').count() + 1) {
                 Err(error) if index == 0 => return Err(AuditError::io(folder, error)),
                 Err(error) => {
                     tracing::error!(folder = %folder.display(), %error, "no copies of checkpoints");

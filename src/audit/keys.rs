@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::AuditError;
 use super::checkpoint::TreeOrigin;
+use super::files::make_folder;
 use super::note::{SignerKey, VerifierKey};
 use super::open::{AUDIT_FOLDER, KEYS_FOLDER};
 use crate::log::{Disk, FileSystem, read_file, write_all_at, write_file};
@@ -22,7 +23,7 @@ pub(super) fn load(
         return files.iter().map(|path| read(disk, path, origin)).collect();
     }
     let io = |error| AuditError::io(folder, error);
-    disk.create_dir(folder).map_err(io)?;
+    make_folder(disk, folder, 2).map_err(io)?;
     let mut keys = Vec::new();
     let mut names = disk.list(folder).map_err(io)?;
     names.sort();
@@ -120,7 +121,6 @@ fn make(disk: &dyn Disk, folder: &Path, origin: &str) -> Result<SignerKey, Audit
         .and_then(|()| file.sync())
         .and_then(|()| disk.rename(&written, &path))
         .and_then(|()| disk.sync_dir(folder))
-        .and_then(|()| folder.parent().map_or(Ok(()), |parent| disk.sync_dir(parent)))
         .map_err(io)?;
     tracing::info!(key = %key.verifier(), "made a key for checkpoints; hand its public half out");
     Ok(key)

@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(SignedNote::sign(note.text().to_owned(), &[signer]).to_string(), NOTE);
     }
 
-    /// Seen red with the signature not looked at, and with `verify` in place of `verify_strict` not.
+    /// Seen red with the signature not looked at.
     #[test]
     fn no_byte_of_a_note_can_be_changed() {
         for index in 0..NOTE.len() {

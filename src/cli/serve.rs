@@ -46,6 +46,9 @@ pub(super) struct Serve {
     /// until another one is given (an empty file: the defaults)
     #[arg(long, value_name = "FILE", env = "ORDER_LEDGER_POLICY")]
     policy: Option<PathBuf>,
+    /// Record each reading of a history in the log: who, from where, which order
+    #[arg(long, env = "ORDER_LEDGER_AUDIT_READS")]
+    audit_reads: bool,
     /// Seconds that calls under way may take when the server shuts down
     #[arg(long, value_name = "SECONDS", env = "ORDER_LEDGER_SHUTDOWN_GRACE", default_value_t = 10)]
     shutdown_grace: u64,
@@ -55,14 +58,19 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let audit = self.audit.options()?;
+        let options = ServeOptions {
+            shutdown_grace: Duration::from_secs(self.shutdown_grace),
+            audit: self.audit.options()?,
+            audit_reads: self.audit_reads,
+            ..ServeOptions::default()
+        };
         let listener = TcpListener::bind(self.listen).await.map_err(|error| {
             Failure::failed(format!("cannot listen on {}: {error}", self.listen))
         })?;
         let address = listener.local_addr()?;
         let (ledger, shown) = self.open(&listener).await?;
         let ledger = Arc::new(ledger);
-        let opened = open_audit(&ledger, audit).await;
+        let opened = open_audit(&ledger, &options).await;
         let (audits, keys) = opened.map_err(|error| Failure::failed(error.to_string()))?;
         // Before the address is out: who reads it may send a signal at once.
         let asked = asked_to_end()?;
@@ -72,10 +80,6 @@ impl Serve {
         };
         // A server serves also where nobody reads this.
         let _ = self.announce((address, &ledger), shown, &keys);
-        let options = ServeOptions {
-            shutdown_grace: Duration::from_secs(self.shutdown_grace),
-            ..ServeOptions::default()
-        };
         let served = serve_audited((listener, Arc::clone(&ledger)), audits, options, stop).await;
         tokio::task::spawn_blocking(move || ledger.close())
             .await

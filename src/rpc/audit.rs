@@ -8,6 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
 use super::evidence::export_evidence;
+use super::reads::Reads;
 use super::status::{IntoStatus, invalid, status};
 use super::wire;
 use super::wire::audit_service_server::AuditService;
@@ -24,11 +25,13 @@ pub(crate) struct Audits {
     options: AuditOptions,
     /// Opened when somebody asks for it first.
     audit: Arc<OnceCell<Arc<Audit>>>,
+    /// Who reads which history.
+    pub(super) reads: Reads,
 }
 
 impl Audits {
-    pub(super) fn new(ledger: Arc<Ledger>, options: AuditOptions) -> Self {
-        Self { ledger, options, audit: Arc::default() }
+    pub(super) fn new(ledger: Arc<Ledger>, options: AuditOptions, reads: Reads) -> Self {
+        Self { ledger, options, audit: Arc::default(), reads }
     }
 
     pub(super) fn ledger(&self) -> &Arc<Ledger> {
@@ -189,8 +192,10 @@ impl AuditService for Audits {
         &self,
         request: Request<wire::GetOrderProofRequest>,
     ) -> Result<Response<wire::GetOrderProofResponse>, Status> {
+        let id = request.get_ref().correlation_id.clone();
+        named(&id)?;
+        self.reads.of_orders("GetOrderProof", &request, &[&id]).await?;
         let wire::GetOrderProofRequest { correlation_id, covers } = request.into_inner();
-        named(&correlation_id)?;
         let answer = self.ask(move |audit| {
             let (seal, orders) = audit.order_proofs(&[correlation_id], Some(covers))?;
             let proof = orders.first().ok_or(AuditError::Closed)?;
@@ -205,6 +210,13 @@ impl AuditService for Audits {
         &self,
         request: Request<wire::ExportEvidenceRequest>,
     ) -> Result<Response<Self::ExportEvidenceStream>, Status> {
+        let said = request.get_ref();
+        let ids: Vec<_> = said.correlation_ids.iter().map(String::as_str).collect();
+        self.reads.of_orders("ExportEvidence", &request, &ids).await?;
+        if said.filter.is_some() {
+            let scope = || "orders that pass a filter".to_owned();
+            self.reads.of_many("ExportEvidence", &request, scope).await?;
+        }
         export_evidence(self, request.into_inner()).await.map(Response::new)
     }
 

@@ -11,6 +11,7 @@ use tower::{BoxError, ServiceExt as _};
 
 use super::audit::Audits;
 use super::delivery::Delivery;
+use super::reads::Reads;
 use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::audit_service_server::AuditServiceServer;
@@ -86,9 +87,9 @@ pub(super) async fn connect_with(
 
 /// Calls the services of a ledger in this process, without a socket.
 pub(crate) fn connect_local(ledger: Arc<Ledger>, audit: AuditOptions) -> Clients {
-    let audits = Audits::new(Arc::clone(&ledger), audit);
+    let audits = Audits::new(Arc::clone(&ledger), audit, Reads::default());
     let letters = DeadLetters::of(ledger);
-    let delivery = Delivery::new(letters.clone(), Shutdown::never());
+    let delivery = Delivery::new((letters.clone(), Reads::default()), Shutdown::never());
     let delivery = DeliveryServiceServer::new(delivery)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);

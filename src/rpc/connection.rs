@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
 
+use super::reads::Peer;
 use super::service::Shutdown;
 
 /// A connection; every use of it fails once it is cut.
@@ -104,7 +105,9 @@ impl AsyncWrite for Connection {
 }
 
 impl Connected for Connection {
-    type ConnectInfo = ();
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Peer {
+        Peer(self.stream.peer_addr().ok())
+    }
 }

@@ -8,6 +8,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 
 use super::convert::recorded_event;
+use super::reads::Reader;
 use super::service::Shutdown;
 use super::status::{IntoStatus as _, invalid, status};
 use super::wire;
@@ -29,7 +30,7 @@ type Messages = mpsc::Sender<Result<wire::ConsumeResponse, Status>>;
 /// Makes the caller a member, as its first message says.
 pub(super) async fn consume(
     consumers: &Consumers,
-    mut said: Streaming<ConsumeRequest>,
+    (mut said, reader): (Streaming<ConsumeRequest>, Option<Reader>),
     mut shutdown: Shutdown,
 ) -> Result<ReceiverStream<Result<wire::ConsumeResponse, Status>>, Status> {
     let first = tokio::select! {
@@ -42,6 +43,9 @@ pub(super) async fn consume(
         invalid(&[Violation::new("join", what)])
     };
     let JoinConsumer { consumer, member } = first.join.clone().ok_or_else(missing)?;
+    if let Some(reader) = reader {
+        reader.reads(format!("as {member} for consumer {consumer}")).await?;
+    }
     let member = consumers.join(&consumer, &member).await.map_err(DeliveryError::into_status)?;
     let voice = member.voice().clone();
     voice.say(ConsumeRequest { join: None, ..first }).await;

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::consume;
 use super::dead_letters;
+use super::reads::Reads;
 use super::service::Shutdown;
 use super::status::{IntoStatus as _, invalid};
 use super::wire;
@@ -23,14 +24,15 @@ pub(super) struct Delivery {
     ledger: Arc<Ledger>,
     letters: DeadLetters,
     shutdown: Shutdown,
+    reads: Reads,
     /// Opened when somebody asks for them first.
     consumers: Arc<OnceCell<Consumers>>,
 }
 
 impl Delivery {
-    pub(super) fn new(letters: DeadLetters, shutdown: Shutdown) -> Self {
+    pub(super) fn new((letters, reads): (DeadLetters, Reads), shutdown: Shutdown) -> Self {
         let ledger = Arc::clone(letters.ledger());
-        Self { ledger, letters, shutdown, consumers: Arc::default() }
+        Self { ledger, letters, shutdown, reads, consumers: Arc::default() }
     }
 
     async fn consumers(&self) -> Result<&Consumers, Status> {
@@ -129,8 +131,9 @@ impl DeliveryService for Delivery {
         &self,
         request: Request<Streaming<proto::ConsumeRequest>>,
     ) -> Result<Response<Self::ConsumeStream>, Status> {
+        let reader = self.reads.reader("Consume", &request);
         let (said, shutdown) = (request.into_inner(), self.shutdown.clone());
-        consume::consume(self.consumers().await?, said, shutdown).await.map(Response::new)
+        consume::consume(self.consumers().await?, (said, reader), shutdown).await.map(Response::new)
     }
 
     async fn list_parked(

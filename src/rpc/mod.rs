@@ -16,6 +16,7 @@ mod explain;
 mod opening;
 mod orders;
 mod query;
+mod reads;
 mod replay;
 mod serve;
 mod service;

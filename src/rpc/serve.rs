@@ -17,12 +17,13 @@ use super::audit::Audits;
 use super::connection::Connection;
 use super::delivery::Delivery;
 use super::explain::Explain;
+use super::reads::Reads;
 use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::audit_service_server::AuditServiceServer;
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
-use crate::audit::{AuditError, AuditOptions, VerifierKey};
+use crate::audit::{AuditError, AuditOptions, ReadLog, VerifierKey};
 use crate::delivery::DeadLetters;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
@@ -50,6 +51,9 @@ pub struct ServeOptions {
     pub shutdown_grace: Duration,
     /// How the audit is opened: checkpoints, seals, keys.
     pub audit: AuditOptions,
+    /// Whether each reading of a history is an entry of the ledger's own: who, from where, which
+    /// order. What cannot be recorded is not shown.
+    pub audit_reads: bool,
 }
 
 impl Default for ServeOptions {
@@ -63,6 +67,7 @@ impl Default for ServeOptions {
             keepalive_timeout: keepalive.timeout,
             shutdown_grace: Duration::from_secs(10),
             audit: AuditOptions::default(),
+            audit_reads: false,
         }
     }
 }
@@ -111,16 +116,21 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
-    let audits = open_audit(&ledger, options.audit.clone()).await?.0;
+    let audits = open_audit(&ledger, &options).await?.0;
     serve_audited((listener, ledger), audits, options, shutdown).await
 }
 
 /// Opens the audit of a ledger for [`serve_audited`]; also the public halves of its keys.
 pub(crate) async fn open_audit(
     ledger: &Arc<Ledger>,
-    options: AuditOptions,
+    options: &ServeOptions,
 ) -> Result<(Audits, Vec<VerifierKey>), AuditError> {
-    let audits = Audits::new(Arc::clone(ledger), options);
+    let reads = if options.audit_reads {
+        Reads::into(ReadLog::open(Arc::clone(ledger)).map_err(AuditError::from)?)
+    } else {
+        Reads::default()
+    };
+    let audits = Audits::new(Arc::clone(ledger), options.audit.clone(), reads);
     let keys = audits.open().await?.verifier_keys().to_vec();
     Ok((audits, keys))
 }
@@ -140,7 +150,7 @@ pub(crate) async fn serve_audited(
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let consumers = Delivery::new(letters, ends());
+    let consumers = Delivery::new((letters, audits.reads.clone()), ends());
     let delivery = DeliveryServiceServer::new(consumers.clone())
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);

@@ -8,11 +8,13 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
 use super::audit::Audits;
+use super::reads::scope;
 use super::wire::ledger_service_server::LedgerService;
 use super::{append, orders, query, replay, stream_orders, wire};
 use crate::delivery::DeadLetters;
 use crate::ledger::Ledger;
 use crate::proto;
+use crate::time::rfc3339;
 
 /// Says to everything that runs that the server shuts down.
 #[derive(Clone, Debug)]
@@ -101,6 +103,8 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::GetOrderRequest>,
     ) -> Result<Response<wire::GetOrderResponse>, Status> {
+        let id = &request.get_ref().correlation_id;
+        self.audits.reads.of_orders("GetOrder", &request, &[id]).await?;
         query::get_order(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
@@ -108,6 +112,8 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::GetTimelineRequest>,
     ) -> Result<Response<wire::GetTimelineResponse>, Status> {
+        let id = &request.get_ref().correlation_id;
+        self.audits.reads.of_orders("GetTimeline", &request, &[id]).await?;
         query::get_timeline(&self.ledger, request.into_inner()).await.map(Response::new)
     }
 
@@ -131,6 +137,12 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::StreamOrdersRequest>,
     ) -> Result<Response<Self::StreamOrdersStream>, Status> {
+        let from = request.get_ref().from_offset;
+        let read = self
+            .audits
+            .reads
+            .of_many("StreamOrders", &request, || scope(format!("from offset {from}"), &[]));
+        read.await?;
         let (request, pace) = (request.into_inner(), self.pace.clone());
         stream_orders::stream_orders(&self.ledger, request, pace).await.map(Response::new)
     }
@@ -141,6 +153,13 @@ impl LedgerService for Service {
         &self,
         request: Request<wire::ReplayRequest>,
     ) -> Result<Response<Self::ReplayStream>, Status> {
+        let said = request.get_ref();
+        let from = said.from_recorded.map_or_else(
+            || format!("from offset {}", said.from_offset),
+            |time| format!("recorded from {} on", rfc3339(&time, None)),
+        );
+        let scope = || scope(from, &said.filters);
+        self.audits.reads.of_many("Replay", &request, scope).await?;
         let pace = self.pace.clone();
         replay::replay(&self.ledger, request.into_inner(), pace).await.map(Response::new)
     }

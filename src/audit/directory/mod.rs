@@ -3,7 +3,6 @@
 //!
 //! It is a Patricia trie over the 256 bits of the order hashes, and each node counts the entries
 //! below it. `path` says what its root proves and what it does not.
-#![allow(dead_code, unused_imports, reason = "seals and verification will be built on it")]
 
 mod buffered;
 mod changes;

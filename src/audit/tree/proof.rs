@@ -190,6 +190,8 @@ pub(crate) fn verify_consistency(
 mod tests {
     use std::convert::Infallible;
 
+    use sha2::{Digest as _, Sha256};
+
     use super::super::tests::{Naive, leaves};
     use super::*;
 
@@ -280,6 +282,40 @@ mod tests {
                     let other = verify_consistency((inner, &from_root), (wide, &[7; 32]), &proof);
                     assert_eq!(other.is_ok(), at == 0, "every tree begins with the empty one");
                 }
+            }
+        }
+    }
+
+    /// A tree that others wrote says the same: roots, proofs, and that ours hold.
+    #[test]
+    fn another_implementation_agrees() {
+        let mut edge = super::super::Edge::default();
+        let mut theirs = ct_merkle::mem_backed_tree::MemoryBackedTree::<Sha256, Vec<u8>>::new();
+        let mut leaves = Vec::new();
+        let mut roots = vec![theirs.root()];
+        for index in 0..150_u64 {
+            let input = index.to_le_bytes().to_vec();
+            let leaf: Hash = Sha256::digest([&[0][..], &input].concat()).into();
+            edge.push(leaf, |_, _| {});
+            leaves.push(leaf);
+            theirs.push(input);
+            assert_eq!(edge.root()[..], theirs.root().as_bytes()[..]);
+            roots.push(theirs.root());
+        }
+        let naive = Naive::of(leaves);
+        let (size, mut node) = (150, |level, index| naive.node(level, index));
+        for at in 0..150 {
+            let ours = inclusion_proof(at, size, &mut node).unwrap().concat();
+            let index = usize::try_from(at).unwrap();
+            assert_eq!(ours, theirs.prove_inclusion(index).as_bytes(), "leaf {at}");
+            let their_proof = ct_merkle::InclusionProof::<Sha256>::from_bytes(ours);
+            let input = at.to_le_bytes().to_vec();
+            theirs.root().verify_inclusion(&input, at, &their_proof).unwrap();
+            if at > 0 {
+                let ours = consistency_proof(at, size, &mut node).unwrap().concat();
+                let theirs_of = theirs.prove_consistency(150 - index);
+                assert_eq!(ours, theirs_of.as_bytes(), "from {at}");
+                theirs.root().verify_consistency(&roots[index], &theirs_of).unwrap();
             }
         }
     }
