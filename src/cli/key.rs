@@ -64,7 +64,12 @@ impl KeyCommand {
             }
             Action::List(list) => {
                 list.place.check()?;
-                list.place.print(&signing_keys(&list.place.ledger).map_err(failure)?)?;
+                let keys = signing_keys(&list.place.ledger).map_err(failure)?;
+                if keys.is_empty() {
+                    let what = "the ledger has no key yet; `order-ledger checkpoint` makes one";
+                    return Err(Failure::new(Exit::NotFound, what));
+                }
+                list.place.print(&keys)?;
             }
         }
         Ok(())

@@ -81,11 +81,12 @@ fn verdict_of(verdict: BundleVerdict) -> Verdict {
             };
             Verdict::inconclusive(sentence, doubts.iter().map(ToString::to_string))
         }
-        BundleVerdict::Unreadable(damage @ BundleDamage::Digest) => {
-            Verdict::tampered("the file is not as it was made", [damage.to_string()])
-        }
-        BundleVerdict::Unreadable(damage @ BundleDamage::NotEvidence) => {
-            Verdict::inconclusive("there is nothing to check", [damage.to_string()])
+        BundleVerdict::Unreadable(damage) => {
+            let sentence = match damage {
+                BundleDamage::Digest => "the file is not as it was made",
+                BundleDamage::NotEvidence => "there is nothing to check",
+            };
+            Verdict::unreadable(sentence, [damage.to_string()])
         }
     }
 }

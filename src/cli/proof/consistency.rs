@@ -10,6 +10,7 @@ use super::verdict::Verdict;
 use super::{Source, Stop, Trust, prove_consistent, read_checkpoint, tell};
 use crate::cli::failure::Failure;
 use crate::cli::output::grouped;
+use crate::proto;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct Consistency {
@@ -34,6 +35,12 @@ impl Consistency {
         let other = read_checkpoint(&self.new, &keys)?;
         let (older, newer) = if one.size <= other.size { (one, other) } else { (other, one) };
         let mut client = self.source.connect().await?.audit;
+        let request = proto::GetCheckpointRequest { at_least: 0 };
+        let asked = client.get_checkpoint(request).await?.into_inner().checkpoint;
+        if asked.lines().next() != Some(older.origin.as_str()) {
+            let what = format!("it is not the log of {}", older.origin);
+            return Err(Verdict::inconclusive("another ledger was asked", [what]).into());
+        }
         prove_consistent(&mut client, &older, &newer).await?;
         let (from, to) = (grouped(older.size), grouped(newer.size));
         let sentence = format!("the log of {to} entries begins with that of {from}, unchanged");

@@ -17,7 +17,7 @@ use super::output::Output;
 use super::target::Target;
 use crate::audit::{Checkpoint, ConsistencyProof, NoteDefect, VerifierKey};
 use crate::proto;
-use crate::rpc::{AuditClient, Clients};
+use crate::rpc::{AuditClient, Clients, Code};
 use verdict::Verdict;
 
 #[derive(Debug, Subcommand)]
@@ -179,7 +179,13 @@ async fn prove_consistent(
     }
     let (from_size, to_size) = (older.size, Some(newer.size));
     let request = proto::GetConsistencyProofRequest { from_size, to_size };
-    let answer = client.get_consistency_proof(request).await?.into_inner();
+    let answer = match client.get_consistency_proof(request).await {
+        Err(status) if status.code() == Code::OutOfRange => {
+            let what = status.message().to_owned();
+            return Err(Verdict::tampered("the ledger has less than was signed", [what]).into());
+        }
+        answer => answer?.into_inner(),
+    };
     let proof = ConsistencyProof::from_message(&answer).map_err(|error| malformed(&error))?;
     if proof.tree_size != newer.size {
         return Err(malformed(&"the proof is about another size than asked for").into());

@@ -23,6 +23,7 @@ pub(super) struct Verdict {
 enum Word {
     Verified,
     Inconclusive,
+    Unreadable,
     Tampered,
 }
 
@@ -36,6 +37,13 @@ impl Verdict {
         details: impl IntoIterator<Item = String>,
     ) -> Self {
         Self::of(Word::Inconclusive, sentence, details)
+    }
+
+    pub(super) fn unreadable(
+        sentence: impl Into<String>,
+        details: impl IntoIterator<Item = String>,
+    ) -> Self {
+        Self::of(Word::Unreadable, sentence, details)
     }
 
     pub(super) fn tampered(
@@ -109,7 +117,7 @@ impl Verdict {
         match self.word {
             Word::Verified => Ok(()),
             Word::Inconclusive => Err(Failure::new(Exit::Failed, "")),
-            Word::Tampered => Err(Failure::new(Exit::Integrity, "")),
+            Word::Unreadable | Word::Tampered => Err(Failure::new(Exit::Integrity, "")),
         }
     }
 
@@ -124,6 +132,7 @@ impl Word {
         match self {
             Self::Verified => "verified",
             Self::Inconclusive => "inconclusive",
+            Self::Unreadable => "unreadable",
             Self::Tampered => "tampered",
         }
     }
@@ -132,7 +141,7 @@ impl Word {
         match self {
             Self::Verified => "VERIFIED",
             Self::Inconclusive => "INCONCLUSIVE",
-            Self::Tampered => "NOT VERIFIED",
+            Self::Unreadable | Self::Tampered => "NOT VERIFIED",
         }
     }
 }
