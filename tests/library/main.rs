@@ -10,6 +10,7 @@
 mod append;
 mod as_of;
 mod audit;
+mod audit_power;
 mod consumers;
 mod corruption;
 mod dead_letters;

@@ -15,6 +15,7 @@
 
 mod append;
 mod append_stream;
+mod audit;
 mod basis;
 mod consumers;
 mod dead_letters;
@@ -38,6 +39,7 @@ mod overload;
 mod random;
 mod raw;
 mod read_writes;
+mod reads;
 mod refusals;
 mod replay;
 mod replay_filter;
