@@ -49,9 +49,13 @@ mod time;
 mod view;
 
 pub use audit::{
-    Audit, AuditError, AuditOptions, ChainEntry, Checkpoint, ConsistencyProof, InclusionProof,
-    KeyDefect, NewOrigin, NoteDefect, OrderProof, OrderProofDefect, Period, ProofDefect,
-    ProvenSeal, SealMade, SealProof, SignedCheckpoint, TreeOrigin, VerifierKey,
+    Audit, AuditError, AuditOptions, BundleDamage, BundleDefect, BundleDoubt, BundleOptions,
+    BundleVerdict, ChainEntry, Checkpoint, ConsistencyProof, Evidence, EvidenceBasis,
+    EvidenceError, EvidenceOrder, EvidenceQuery, EvidenceRole, InclusionProof, KeyDefect,
+    MalformedProof, NewOrigin, NoteDefect, OrderProof, OrderProofDefect, PageCheck, Period,
+    ProofDefect, ProvenSeal, SealMade, SealProof, SignedCheckpoint, SinceDefect, TreeOrigin,
+    VerifiedBundle, VerifiedOrder, VerifierKey, add_signing_key, continues_history,
+    export_evidence, signing_keys, verify_bundle,
 };
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,

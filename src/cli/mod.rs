@@ -5,7 +5,9 @@
 
 mod append;
 mod as_of;
+mod audit_args;
 mod bar;
+mod checkpoint;
 mod consume;
 mod consumer;
 mod dead_letters;
@@ -13,19 +15,23 @@ mod demo;
 mod diff;
 mod duration;
 mod event_filter;
+mod evidence;
 mod failure;
 mod find;
 mod follow;
 mod grid;
 mod import;
+mod key;
 mod lines;
 mod list;
 mod order;
 mod output;
 mod parked;
 mod policy;
+mod proof;
 mod quantity;
 mod replay;
+mod seal;
 mod serve;
 mod signals;
 mod stats;
@@ -79,7 +85,18 @@ enum Command {
     Parked(parked::ParkedCommand),
     /// Show what was refused and kept, append it after a fix, or close it
     DeadLetters(dead_letters::DeadLettersCommand),
-    /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
+    /// Make a signed statement of the size and root of the log, to be kept elsewhere
+    Checkpoint(Box<checkpoint::CheckpointCommand>),
+    /// Seal the log as it is now, and close a period with that
+    Seal(Box<seal::SealCommand>),
+    /// List the periods that were closed
+    Periods(Box<seal::Periods>),
+    /// Make a file that shows orders, and proves them without a server
+    Evidence(Box<evidence::EvidenceCommand>),
+    /// List the keys that sign checkpoints, and make further ones
+    Key(key::KeyCommand),
+    /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views; or what
+    /// others hold: evidence, checkpoints, samples
     Verify(verify::Verify),
     /// Show how large a ledger is
     Stats(stats::Stats),
@@ -106,7 +123,15 @@ pub fn run() -> ExitCode {
 
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Verify(verify) => verify.run(),
+        Command::Verify(verify) => match verify.proof {
+            Some(proof) => block_on(proof.run()),
+            None => verify.run(),
+        },
+        Command::Key(key) => key.run(),
+        Command::Checkpoint(checkpoint) => block_on(checkpoint.run()),
+        Command::Seal(seal) => block_on(seal.run()),
+        Command::Periods(periods) => block_on(periods.run()),
+        Command::Evidence(evidence) => block_on(evidence.run()),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             let mut script = Vec::new();

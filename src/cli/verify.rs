@@ -10,11 +10,15 @@ use serde_json::json;
 use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::output::{Output, bytes_text, grouped};
+use super::proof::Proof;
 use super::target::DEFAULT_FOLDER;
 use crate::ledger::{VerifyReport, verify};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Verify {
+    #[command(subcommand)]
+    pub(super) proof: Option<Proof>,
     /// The folder of the ledger; it must not be open elsewhere
     #[arg(long, value_name = "DIR", env = "ORDER_LEDGER_LEDGER", default_value = DEFAULT_FOLDER)]
     ledger: PathBuf,
