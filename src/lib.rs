@@ -49,9 +49,12 @@ mod time;
 mod view;
 
 pub use audit::{
-    Audit, AuditError, AuditOptions, ChainEntry, Checkpoint, ConsistencyProof, InclusionProof,
-    KeyDefect, NewOrigin, NoteDefect, OrderProof, OrderProofDefect, Period, ProofDefect,
-    ProvenSeal, SealMade, SealProof, SignedCheckpoint, TreeOrigin, VerifierKey,
+    Audit, AuditError, AuditOptions, BundleDamage, BundleDefect, BundleDoubt, BundleOptions,
+    BundleVerdict, ChainEntry, Checkpoint, ConsistencyProof, Evidence, EvidenceBasis,
+    EvidenceError, EvidenceOrder, EvidenceRole, InclusionProof, KeyDefect, NewOrigin, NoteDefect,
+    OrderProof, OrderProofDefect, PageCheck, Period, ProofDefect, ProvenSeal, SealMade, SealProof,
+    SignedCheckpoint, TreeOrigin, VerifiedBundle, VerifiedOrder, VerifierKey, export_evidence,
+    verify_bundle,
 };
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,

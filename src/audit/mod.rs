@@ -5,6 +5,8 @@ mod archive;
 mod checkpoint;
 mod directory;
 mod error;
+mod evidence;
+mod html;
 mod keeper;
 mod keys;
 mod note;
@@ -27,6 +29,11 @@ use tokio::sync::{oneshot, watch};
 pub use archive::SignedCheckpoint;
 pub use checkpoint::{Checkpoint, TreeOrigin};
 pub use error::AuditError;
+pub use evidence::{
+    BundleDamage, BundleDefect, BundleDoubt, BundleOptions, BundleVerdict, Evidence, EvidenceBasis,
+    EvidenceError, EvidenceOrder, EvidenceRole, PageCheck, VerifiedBundle, VerifiedOrder,
+    export_evidence, verify_bundle,
+};
 pub use note::{KeyDefect, NoteDefect, VerifierKey};
 pub use options::{AuditOptions, NewOrigin};
 pub use order_proof::{ChainEntry, OrderProof, OrderProofDefect, ProvenSeal, SealProof};

@@ -60,7 +60,7 @@ impl Ledger {
 }
 
 impl AsOf {
-    pub(super) fn includes(&self, recorded: &RecordedEvent) -> bool {
+    pub(crate) fn includes(&self, recorded: &RecordedEvent) -> bool {
         self.occurred_at_ns.is_none_or(|latest| recorded.timeline_ns() <= latest)
     }
 }
