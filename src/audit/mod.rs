@@ -6,7 +6,7 @@ mod checkpoint;
 mod directory;
 mod error;
 mod evidence;
-mod html;
+pub(crate) mod html;
 mod keeper;
 mod keys;
 mod note;
