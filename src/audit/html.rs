@@ -3,17 +3,17 @@
 
 /// A page, or a part of one.
 #[derive(Debug, Default)]
-pub(super) struct Html(String);
+pub(crate) struct Html(String);
 
 impl Html {
     /// Markup that stands in this program.
-    pub(super) fn raw(&mut self, markup: &'static str) -> &mut Self {
+    pub(crate) fn raw(&mut self, markup: &'static str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
     /// Text from wherever.
-    pub(super) fn text(&mut self, text: impl AsRef<str>) -> &mut Self {
+    pub(crate) fn text(&mut self, text: impl AsRef<str>) -> &mut Self {
         for letter in text.as_ref().chars() {
             match letter {
                 '&' => self.0.push_str("&amp;"),
@@ -29,7 +29,7 @@ impl Html {
     }
 
     /// A table, without columns in which no row says anything; nothing without rows.
-    pub(super) fn table<const N: usize>(
+    pub(crate) fn table<const N: usize>(
         &mut self,
         heads: [&'static str; N],
         rows: &[[String; N]],
@@ -57,7 +57,7 @@ impl Html {
     }
 
     /// The markup.
-    pub(super) fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.0
     }
 }

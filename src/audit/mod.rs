@@ -8,7 +8,7 @@ mod error;
 mod evidence;
 mod export;
 mod files;
-mod html;
+pub(crate) mod html;
 mod keeper;
 mod keys;
 mod note;

@@ -31,6 +31,7 @@ mod policy;
 mod proof;
 mod quantity;
 mod replay;
+mod report;
 mod seal;
 mod serve;
 mod signals;
@@ -73,6 +74,9 @@ enum Command {
     Diff(diff::Diff),
     /// Show the events of one order by the time they occurred
     Timeline(timeline::Timeline),
+    /// Show what was known of an order at a time, what is known now, and what came in between;
+    /// or what came after a period was closed
+    Report(report::Report),
     /// Write the log from an offset, and on request follow it
     Replay(replay::Replay),
     /// Show each order that changed since an offset, and on request go on live
@@ -149,6 +153,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Watch(watch) => block_on(watch.run()),
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Report(report) => block_on(report.run()),
         Command::Consumer(consumer) => block_on(consumer.run()),
         Command::Consume(consume) => block_on(consume.run()),
         Command::Parked(parked) => block_on(parked.run()),
