@@ -4,6 +4,8 @@
 //! Decoding a whole `OrderEvent` allocates a string for every field; a fold that reads a million
 //! events a second looks at a few of them and copies none.
 
+use std::ops::Range;
+
 use prost_types::Timestamp;
 
 use super::catalogue::{EventType, Group};
@@ -126,8 +128,27 @@ const FACT_ID: u32 = 14;
 const SOURCE_SEQUENCE: u32 = 17;
 const PARTY_ID: u32 = 22;
 
+/// What some events say, read once. Facts borrow from it, so that they are small and reading many
+/// events takes few pieces of memory.
+#[derive(Debug)]
+pub(crate) struct Heard<'a> {
+    /// Without their parts, and where these end.
+    facts: Vec<(Fact<'a>, Ends)>,
+    lines: Vec<FactLine<'a>>,
+    references: Vec<FactReference<'a>>,
+    details: Vec<Detail<'a>>,
+}
+
+/// How many parts there are with those of a fact.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ends {
+    lines: usize,
+    references: usize,
+    details: usize,
+}
+
 /// An event, borrowed and read once. An absent text is empty, an absent number 0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the proto")]
 pub(crate) struct Fact<'a> {
     pub(crate) recorded: &'a RecordedEvent,
@@ -145,14 +166,17 @@ pub(crate) struct Fact<'a> {
     pub(crate) sequence: &'a str,
     pub(crate) fact_id: &'a str,
     pub(crate) party_id: &'a str,
-    pub(crate) lines: Vec<FactLine<'a>>,
+    pub(crate) lines: &'a [FactLine<'a>],
     /// Those that stand in the event's list.
-    pub(crate) references: Vec<FactReference<'a>>,
+    pub(crate) references: &'a [FactReference<'a>],
     /// What its other messages say, in the order in which it stands there.
-    details: Vec<(Path, Said<'a>)>,
+    details: &'a [Detail<'a>],
     /// Which messages these are, so that what is absent costs nothing.
     present: u64,
 }
+
+/// Where a value stands in an event, and the value.
+type Detail<'a> = (Path, Said<'a>);
 
 /// A value as it stands in a message.
 #[derive(Clone, Copy, Debug)]
@@ -185,12 +209,71 @@ pub(crate) struct FactReference<'a> {
     pub(crate) role: &'a str,
 }
 
+impl<'a> Heard<'a> {
+    pub(crate) fn of(events: &'a [RecordedEvent]) -> Self {
+        let mut heard = Self {
+            facts: Vec::with_capacity(events.len()),
+            lines: Vec::with_capacity(events.len() * LINES_OF_EVENT),
+            references: Vec::with_capacity(events.len()),
+            details: Vec::with_capacity(events.len() * DETAILS_OF_EVENT),
+        };
+        for recorded in events {
+            heard.hear(recorded);
+        }
+        heard
+    }
+
+    fn hear(&mut self, recorded: &'a RecordedEvent) {
+        let mut fact = Fact::without_parts(recorded);
+        for field in fields(recorded.event.body()).map_while(Result::ok) {
+            match (field.number, field.value) {
+                (OCCURRED_AT_PRECISION, Value::Varint(number)) => fact.precision = number,
+                (FACT_ID, Value::Bytes(bytes)) => fact.fact_id = text(bytes),
+                (SOURCE_SEQUENCE, Value::Bytes(bytes)) => fact.sequence = text(bytes),
+                (PARTY_ID, Value::Bytes(bytes)) => fact.party_id = text(bytes),
+                (LINES, Value::Bytes(line)) => self.lines.push(FactLine::of(line)),
+                (REFERENCES, Value::Bytes(one)) => self.references.push(FactReference::of(one)),
+                (number, Value::Bytes(message)) if has_details(number) => {
+                    fact.present |= bit(number);
+                    let said = said(message).map(|(field, said)| ((number, field), said));
+                    self.details.extend(said);
+                }
+                _ => {}
+            }
+        }
+        let ends = Ends {
+            lines: self.lines.len(),
+            references: self.references.len(),
+            details: self.details.len(),
+        };
+        self.facts.push((fact, ends));
+    }
+
+    /// The facts, in the order of their events.
+    pub(crate) fn facts(&'a self) -> impl Iterator<Item = Fact<'a>> {
+        let mut begins = Ends::default();
+        self.facts.iter().map(move |(fact, ends)| {
+            let fact = Fact {
+                lines: part(&self.lines, begins.lines..ends.lines),
+                references: part(&self.references, begins.references..ends.references),
+                details: part(&self.details, begins.details..ends.details),
+                ..*fact
+            };
+            begins = *ends;
+            fact
+        })
+    }
+}
+
+fn part<T>(all: &[T], range: Range<usize>) -> &[T] {
+    all.get(range).unwrap_or_default()
+}
+
 impl<'a> Fact<'a> {
-    pub(crate) fn of(recorded: &'a RecordedEvent) -> Self {
-        let event = &recorded.event;
-        let [source, event_id, type_name] = event.source_id_and_type();
+    fn without_parts(recorded: &'a RecordedEvent) -> Self {
+        let [source, event_id, type_name] = recorded.event.source_id_and_type();
         let (kind, row) = Kind::of(type_name);
-        let mut fact = Self {
+        Self {
             recorded,
             kind,
             row,
@@ -202,28 +285,11 @@ impl<'a> Fact<'a> {
             sequence: "",
             fact_id: "",
             party_id: "",
-            lines: Vec::new(),
-            references: Vec::new(),
-            details: Vec::with_capacity(DETAILS),
+            lines: &[],
+            references: &[],
+            details: &[],
             present: 0,
-        };
-        for field in fields(event.body()).map_while(Result::ok) {
-            match (field.number, field.value) {
-                (OCCURRED_AT_PRECISION, Value::Varint(number)) => fact.precision = number,
-                (FACT_ID, Value::Bytes(bytes)) => fact.fact_id = text(bytes),
-                (SOURCE_SEQUENCE, Value::Bytes(bytes)) => fact.sequence = text(bytes),
-                (PARTY_ID, Value::Bytes(bytes)) => fact.party_id = text(bytes),
-                (LINES, Value::Bytes(line)) => fact.lines.push(FactLine::of(line)),
-                (REFERENCES, Value::Bytes(one)) => fact.references.push(FactReference::of(one)),
-                (number, Value::Bytes(message)) if has_details(number) => {
-                    fact.present |= bit(number);
-                    let said = said(message).map(|(field, said)| ((number, field), said));
-                    fact.details.extend(said);
-                }
-                _ => {}
-            }
         }
-        fact
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -310,7 +376,7 @@ impl<'a> Fact<'a> {
     }
 
     fn said(&self, path: Path) -> impl DoubleEndedIterator<Item = Said<'a>> + use<'a, '_> {
-        let details = if self.has(path) { self.details.as_slice() } else { &[] };
+        let details = if self.has(path) { self.details } else { &[] };
         details.iter().filter(move |(its, _)| *its == path).map(|(_, said)| *said)
     }
 }
@@ -360,8 +426,9 @@ impl<'a> FactReference<'a> {
     }
 }
 
-/// Few events say more.
-const DETAILS: usize = 8;
+/// Few events have more lines, or say more beside them.
+const LINES_OF_EVENT: usize = 2;
+const DETAILS_OF_EVENT: usize = 4;
 
 /// One bit for each message that the fold looks into.
 fn bit(number: u32) -> u64 {
@@ -439,7 +506,8 @@ mod tests {
         let event = Event::from_json(json, &Limits::default()).unwrap();
         let recorded =
             RecordedEvent { offset: 1, revision: 0, recorded_at_ns: 0, event, previous: [0; 32] };
-        let fact = Fact::of(&recorded);
+        let heard = Heard::of(std::slice::from_ref(&recorded));
+        let fact = heard.facts().next().unwrap();
         assert_eq!((fact.precision, fact.fact_id, fact.sequence), (3, "f", "7"));
         assert_eq!(fact.text(path::HOLD_ID), "h");
         assert_eq!(fact.numbers(path::HOLD_BLOCKS), [1, 3]);

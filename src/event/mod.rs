@@ -27,7 +27,7 @@ pub use recorded::RecordedEvent;
 pub use violation::Violation;
 
 pub(crate) use canonical::same_content;
-pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};
+pub(crate) use fact::{Fact, FactLine, FactReference, Heard, Path, path};
 pub(crate) use filter::{Wanted, check_type, type_matches};
 pub(crate) use kind::Kind;
 pub(crate) use present::{Present, Seen};

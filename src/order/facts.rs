@@ -7,7 +7,7 @@ use super::authority::authority;
 use super::moment::{self, Doubt, Times, UNKNOWN, until_ns};
 use super::names::ByName;
 use super::policy::Policy;
-use crate::event::{Event, Fact, Kind, RecordedEvent, path, same_content};
+use crate::event::{Event, Fact, Heard, Kind, path, same_content};
 use crate::num::u64_from;
 use crate::proto::{self, CorrectionKind};
 
@@ -41,8 +41,8 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn of(events: &'a [RecordedEvent], policy: &Policy) -> Self {
-        let mut all: Vec<Fact<'a>> = events.iter().map(Fact::of).collect();
+    pub(crate) fn of(heard: &'a Heard<'a>, policy: &Policy) -> Self {
+        let mut all: Vec<Fact<'a>> = heard.facts().collect();
         let times = Times::of(policy);
         all.sort_by(|one, other| moment::compare(one, other, times));
         let standings = all.iter().map(|fact| match fact.kind {
