@@ -235,8 +235,9 @@ impl<'a> Heard<'a> {
                 (REFERENCES, Value::Bytes(one)) => self.references.push(FactReference::of(one)),
                 (number, Value::Bytes(message)) if has_details(number) => {
                     fact.present |= bit(number);
-                    let said = said(message).map(|(field, said)| ((number, field), said));
-                    self.details.extend(said);
+                    for (field, said) in said(message) {
+                        self.details.push(((number, field), said));
+                    }
                 }
                 _ => {}
             }
