@@ -4,8 +4,6 @@
 //! Decoding a whole `OrderEvent` allocates a string for every field; a fold that reads a million
 //! events a second looks at a few of them and copies none.
 
-use std::ops::Range;
-
 use prost_types::Timestamp;
 
 use super::catalogue::{EventType, Group};
@@ -121,31 +119,12 @@ paths! {
     SURVIVING_ORDER = (62, 2), "relation.surviving_correlation_id";
 }
 
-const OCCURRED_AT_PRECISION: u32 = 6;
-const LINES: u32 = 8;
-const REFERENCES: u32 = 9;
-const FACT_ID: u32 = 14;
-const SOURCE_SEQUENCE: u32 = 17;
-const PARTY_ID: u32 = 22;
-
-/// What some events say, read once. Facts borrow from it, so that they are small and reading many
-/// events takes few pieces of memory.
-#[derive(Debug)]
-pub(crate) struct Heard<'a> {
-    /// Without their parts, and where these end.
-    facts: Vec<(Fact<'a>, Ends)>,
-    lines: Vec<FactLine<'a>>,
-    references: Vec<FactReference<'a>>,
-    details: Vec<Detail<'a>>,
-}
-
-/// How many parts there are with those of a fact.
-#[derive(Clone, Copy, Debug, Default)]
-struct Ends {
-    lines: usize,
-    references: usize,
-    details: usize,
-}
+pub(super) const OCCURRED_AT_PRECISION: u32 = 6;
+pub(super) const LINES: u32 = 8;
+pub(super) const REFERENCES: u32 = 9;
+pub(super) const FACT_ID: u32 = 14;
+pub(super) const SOURCE_SEQUENCE: u32 = 17;
+pub(super) const PARTY_ID: u32 = 22;
 
 /// An event, borrowed and read once. An absent text is empty, an absent number 0.
 #[derive(Clone, Copy, Debug)]
@@ -170,17 +149,17 @@ pub(crate) struct Fact<'a> {
     /// Those that stand in the event's list.
     pub(crate) references: &'a [FactReference<'a>],
     /// What its other messages say, in the order in which it stands there.
-    details: &'a [Detail<'a>],
+    pub(super) details: &'a [Detail<'a>],
     /// Which messages these are, so that what is absent costs nothing.
-    present: u64,
+    pub(super) present: u64,
 }
 
 /// Where a value stands in an event, and the value.
-type Detail<'a> = (Path, Said<'a>);
+pub(super) type Detail<'a> = (Path, Said<'a>);
 
 /// A value as it stands in a message.
 #[derive(Clone, Copy, Debug)]
-enum Said<'a> {
+pub(super) enum Said<'a> {
     Text(&'a str),
     /// A message or a list.
     Bytes(&'a [u8]),
@@ -209,69 +188,9 @@ pub(crate) struct FactReference<'a> {
     pub(crate) role: &'a str,
 }
 
-impl<'a> Heard<'a> {
-    pub(crate) fn of(events: &'a [RecordedEvent]) -> Self {
-        let mut heard = Self {
-            facts: Vec::with_capacity(events.len()),
-            lines: Vec::with_capacity(events.len() * LINES_OF_EVENT),
-            references: Vec::with_capacity(events.len()),
-            details: Vec::with_capacity(events.len() * DETAILS_OF_EVENT),
-        };
-        for recorded in events {
-            heard.hear(recorded);
-        }
-        heard
-    }
-
-    fn hear(&mut self, recorded: &'a RecordedEvent) {
-        let mut fact = Fact::without_parts(recorded);
-        for field in fields(recorded.event.body()).map_while(Result::ok) {
-            match (field.number, field.value) {
-                (OCCURRED_AT_PRECISION, Value::Varint(number)) => fact.precision = number,
-                (FACT_ID, Value::Bytes(bytes)) => fact.fact_id = text(bytes),
-                (SOURCE_SEQUENCE, Value::Bytes(bytes)) => fact.sequence = text(bytes),
-                (PARTY_ID, Value::Bytes(bytes)) => fact.party_id = text(bytes),
-                (LINES, Value::Bytes(line)) => self.lines.push(FactLine::of(line)),
-                (REFERENCES, Value::Bytes(one)) => self.references.push(FactReference::of(one)),
-                (number, Value::Bytes(message)) if has_details(number) => {
-                    fact.present |= bit(number);
-                    for (field, said) in said(message) {
-                        self.details.push(((number, field), said));
-                    }
-                }
-                _ => {}
-            }
-        }
-        let ends = Ends {
-            lines: self.lines.len(),
-            references: self.references.len(),
-            details: self.details.len(),
-        };
-        self.facts.push((fact, ends));
-    }
-
-    /// The facts, in the order of their events.
-    pub(crate) fn facts(&'a self) -> impl Iterator<Item = Fact<'a>> {
-        let mut begins = Ends::default();
-        self.facts.iter().map(move |(fact, ends)| {
-            let fact = Fact {
-                lines: part(&self.lines, begins.lines..ends.lines),
-                references: part(&self.references, begins.references..ends.references),
-                details: part(&self.details, begins.details..ends.details),
-                ..*fact
-            };
-            begins = *ends;
-            fact
-        })
-    }
-}
-
-fn part<T>(all: &[T], range: Range<usize>) -> &[T] {
-    all.get(range).unwrap_or_default()
-}
-
 impl<'a> Fact<'a> {
-    fn without_parts(recorded: &'a RecordedEvent) -> Self {
+    /// Its lines, references and details are left out.
+    pub(super) fn without_parts(recorded: &'a RecordedEvent) -> Self {
         let [source, event_id, type_name] = recorded.event.source_id_and_type();
         let (kind, row) = Kind::of(type_name);
         Self {
@@ -393,7 +312,7 @@ impl<'a> Said<'a> {
 }
 
 impl<'a> FactLine<'a> {
-    fn of(line: &'a [u8]) -> Self {
+    pub(super) fn of(line: &'a [u8]) -> Self {
         let mut read = Self::default();
         for field in said(line) {
             match field {
@@ -412,7 +331,7 @@ impl<'a> FactLine<'a> {
 }
 
 impl<'a> FactReference<'a> {
-    fn of(reference: &'a [u8]) -> Self {
+    pub(super) fn of(reference: &'a [u8]) -> Self {
         let mut read = Self::default();
         for field in said(reference) {
             match field {
@@ -427,23 +346,19 @@ impl<'a> FactReference<'a> {
     }
 }
 
-/// Few events have more lines, or say more beside them.
-const LINES_OF_EVENT: usize = 2;
-const DETAILS_OF_EVENT: usize = 4;
-
 /// One bit for each message that the fold looks into.
-fn bit(number: u32) -> u64 {
+pub(super) fn bit(number: u32) -> u64 {
     1_u64.checked_shl(number).unwrap_or(0)
 }
 
 /// Whether a field is a message that the fold looks into, beside lines and references.
-fn has_details(number: u32) -> bool {
+pub(super) fn has_details(number: u32) -> bool {
     matches!(number, 10 | 12 | 24..=62)
 }
 
 /// The values of a message. Tags and lengths of short texts are ASCII, so that most messages are
 /// text as a whole, which is checked once for all that is in it.
-fn said(message: &[u8]) -> impl Iterator<Item = (u32, Said<'_>)> {
+pub(super) fn said(message: &[u8]) -> impl Iterator<Item = (u32, Said<'_>)> {
     let whole = std::str::from_utf8(message).ok();
     let mut walk = fields(message);
     std::iter::from_fn(move || {
@@ -463,12 +378,13 @@ fn said(message: &[u8]) -> impl Iterator<Item = (u32, Said<'_>)> {
 }
 
 /// Text that was checked to be UTF-8 when the event was accepted.
-fn text(bytes: &[u8]) -> &str {
+pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::heard::Heard;
     use super::super::schema::{Kind, schema};
     use super::*;
     use crate::event::Event;

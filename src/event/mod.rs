@@ -7,6 +7,7 @@ mod check;
 mod cursor;
 mod fact;
 mod filter;
+mod heard;
 mod json;
 mod kind;
 mod present;
@@ -27,8 +28,9 @@ pub use recorded::RecordedEvent;
 pub use violation::Violation;
 
 pub(crate) use canonical::same_content;
-pub(crate) use fact::{Fact, FactLine, FactReference, Heard, Path, path};
+pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};
 pub(crate) use filter::{Wanted, check_type, type_matches};
+pub(crate) use heard::Heard;
 pub(crate) use kind::Kind;
 pub(crate) use present::{Present, Seen};
 pub(crate) use schema::DESCRIPTORS;
