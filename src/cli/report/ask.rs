@@ -9,7 +9,7 @@ use super::order::{Answers, Known, Then};
 use super::period::{LateOrder, PeriodReport};
 use crate::cli::as_of::basis;
 use crate::cli::failure::{Exit, Failure};
-use crate::proto::{Basis, Order};
+use crate::proto::{self, Basis, Order};
 use crate::rpc::wire::replay_response::Message;
 use crate::rpc::{AuditClient, LedgerClient, SILENCE_MAX, heard, wire};
 
@@ -92,8 +92,11 @@ async fn timeline(
 }
 
 /// The period of a label; where there is none, the labels that there are.
-pub(super) async fn period(client: &mut AuditClient, label: &str) -> Result<wire::Period, Failure> {
-    let all = client.list_periods(wire::ListPeriodsRequest::default()).await?.into_inner();
+pub(super) async fn period(
+    client: &mut AuditClient,
+    label: &str,
+) -> Result<proto::Period, Failure> {
+    let all = client.list_periods(proto::ListPeriodsRequest::default()).await?.into_inner();
     let labels: Vec<&str> = all.periods.iter().map(|period| period.label.as_str()).collect();
     let labels = match labels.join(", ") {
         none if none.is_empty() => "no period was closed".to_owned(),

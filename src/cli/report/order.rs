@@ -18,7 +18,7 @@ pub(super) enum Then {
     /// What was recorded at or before a time, of what had occurred at or before another one.
     Recorded { recorded_by: Timestamp, occurred_by: Timestamp },
     /// What was known when a period was closed, of what had occurred before.
-    Closed(wire::Period),
+    Closed(proto::Period),
 }
 
 /// A state of the order.

@@ -7,7 +7,7 @@ use super::paper::{Paper, Sheet};
 use crate::cli::output::{grouped, time_text};
 use crate::cli::quantity::quantity_text;
 use crate::num::u64_from;
-use crate::proto::{DimensionStatus, LineQuantity, Order, OrderDifference, OrderLine};
+use crate::proto::{self, DimensionStatus, LineQuantity, Order, OrderDifference, OrderLine};
 use crate::rpc::wire;
 
 const NOTHING: &str = "Nothing has changed since: what was known then is what is known now.";
@@ -23,7 +23,7 @@ fn or_none(text: &str) -> String {
 }
 
 /// A period, who closed it, and why.
-pub(super) fn period_text(period: &wire::Period) -> String {
+pub(super) fn period_text(period: &proto::Period) -> String {
     let at = time_text(period.closed_at.as_ref());
     format!("{} was closed at {at} by {} ({})", period.label, period.actor, period.reason)
 }

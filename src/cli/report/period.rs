@@ -12,7 +12,7 @@ use super::paper::{Paper, Sheet};
 use crate::cli::output::{grouped, json_of, time_text};
 use crate::event::Event;
 use crate::num::u64_from;
-use crate::proto::OrderDifference;
+use crate::proto::{self, OrderDifference};
 use crate::rpc::wire;
 
 /// The late events of one order, and what they change.
@@ -27,7 +27,7 @@ pub(super) struct LateOrder {
 /// The report.
 #[derive(Clone, Debug)]
 pub(super) struct PeriodReport {
-    pub(super) period: wire::Period,
+    pub(super) period: proto::Period,
     /// The head up to which the log was read.
     pub(super) head: u64,
     /// In the order in which the first late event of each was recorded.
@@ -46,7 +46,7 @@ pub(super) struct PeriodReport {
 }
 
 impl PeriodReport {
-    pub(super) fn new(period: wire::Period, limit: Option<usize>) -> Self {
+    pub(super) fn new(period: proto::Period, limit: Option<usize>) -> Self {
         Self {
             head: period.covered,
             period,

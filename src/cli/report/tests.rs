@@ -10,7 +10,7 @@ use super::paper::Look;
 use super::period::PeriodReport;
 use crate::event::Event;
 use crate::limits::Limits;
-use crate::proto::{Agreement, Claim, Correction, Order, OrderDifference};
+use crate::proto::{self, Agreement, Claim, Correction, Order, OrderDifference};
 use crate::rpc::wire;
 
 /// When the period was closed.
@@ -20,8 +20,8 @@ fn time(seconds: i64, nanos: i32) -> Timestamp {
     Timestamp { seconds, nanos }
 }
 
-fn period() -> wire::Period {
-    wire::Period {
+fn period() -> proto::Period {
+    proto::Period {
         label: "2026-Q1".into(),
         covered: 4,
         offset: 4,
