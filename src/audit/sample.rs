@@ -96,7 +96,61 @@ pub(crate) fn part_found(count: u32) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::audit::{Audit, AuditOptions};
+    use crate::event::Event;
+    use crate::ledger::{Batch, Ledger, Options};
+    use crate::proto::OrderEvent;
+
+    fn event(order: &str, id: u64) -> Event {
+        let event = OrderEvent {
+            correlation_id: order.into(),
+            source: "wms".into(),
+            event_id: id.to_string(),
+            r#type: "pick.confirmed".into(),
+            ..OrderEvent::default()
+        };
+        Event::new(&event).unwrap()
+    }
+
+    /// An operator who hides an entry would show another one of the same order in its place.
+    #[test]
+    fn only_the_entry_that_was_sealed_at_its_offset_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::open(&folder, Options::default()).unwrap());
+        let audit = Audit::open(Arc::clone(&ledger), AuditOptions::default()).unwrap();
+        let events = (0..12).map(|id| event(["erp/1", "erp/2"][usize_from(id % 2)], id));
+        ledger.append(Batch::of(events)).unwrap();
+        let (seal, orders) = audit.order_proofs(&["erp/1".to_owned()], Some(12)).unwrap();
+        let seal = seal.verify(audit.verifier_keys()).unwrap();
+        let leaves = orders[0].verify(&seal).unwrap();
+        let recorded = ledger.recorded_below("erp/1", 12).unwrap();
+        let size = seal.checkpoint.size;
+        let of = |offset| audit.inclusion_proof(offset, Some(size)).unwrap().hashes;
+        let check = |offset, entry: &RecordedEvent, leaves: &[Hash], inclusion: &[Hash]| {
+            let (chain, checkpoint) = (&*orders[0].chain, &seal.checkpoint);
+            Sampled { offset, entry, chain, leaves, checkpoint, inclusion }.check()
+        };
+        for entry in &recorded {
+            let offset = entry.offset;
+            check(offset, entry, &leaves, &of(offset)).unwrap();
+            let other_place = check(offset + 1, entry, &leaves, &of(offset + 1)).unwrap_err();
+            assert!(matches!(other_place, SampleDefect::OtherOffset { .. }), "{other_place}");
+            let moved = RecordedEvent { offset: offset + 1, ..entry.clone() };
+            let moved = check(offset + 1, &moved, &leaves, &of(offset + 1)).unwrap_err();
+            assert!(matches!(moved, SampleDefect::NotOnChain { .. }), "{moved}");
+            let changed = RecordedEvent { event: event("erp/1", 99), ..entry.clone() };
+            assert!(check(offset, &changed, &leaves, &of(offset)).is_err());
+            let late = RecordedEvent { recorded_at_ns: 1, ..entry.clone() };
+            assert!(check(offset, &late, &leaves, &of(offset)).is_err());
+            let far = RecordedEvent { revision: u64::MAX, ..entry.clone() };
+            assert!(check(offset, &far, &leaves, &of(offset)).is_err());
+            let unproven = check(offset, entry, &leaves, &of(offset + 1)).unwrap_err();
+            assert!(matches!(unproven, SampleDefect::NotInLog(..)), "{unproven}");
+        }
+    }
 
     #[test]
     fn a_seed_says_which_offsets() {

@@ -40,14 +40,18 @@ pub enum SinceDefect {
 ///
 /// # Errors
 /// What is gone, or other.
-pub fn continues_history(order: &str, older: &[Hash], newer: &[Hash]) -> Result<(), SinceDefect> {
-    let order = || order.to_owned();
-    let differs = (0..).zip(older.iter().zip(newer)).find(|(_, (old, new))| old != new);
+pub fn continues_history(
+    correlation_id: &str,
+    before: &[Hash],
+    now: &[Hash],
+) -> Result<(), SinceDefect> {
+    let order = || correlation_id.to_owned();
+    let differs = (0..).zip(before.iter().zip(now)).find(|(_, (old, new))| old != new);
     if let Some((revision, _)) = differs {
         return Err(SinceDefect::Changed { order: order(), revision });
     }
-    if newer.len() < older.len() {
-        let (older, newer) = (u64_from(older.len()), u64_from(newer.len()));
+    if now.len() < before.len() {
+        let (older, newer) = (u64_from(before.len()), u64_from(now.len()));
         return Err(SinceDefect::Shorter { order: order(), older, newer });
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! How the audit of a ledger in a folder is opened, as flags and variables say it: its name, its keys,
-//! and where checkpoints go. Does not know what it is opened for.
+//! How the audit of a ledger in a folder is opened, as flags and variables say it: its name, its
+//! keys, and where checkpoints go. Does not know what it is opened for.
 
 use std::ffi::OsString;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! `checkpoint`: a signed statement of the size and root of the log, to be kept elsewhere. Does not
-//! know how it is signed.
+//! `checkpoint`: a signed statement of the size and root of the log, to be kept elsewhere.
+//! Does not know how it is signed.
 
 use std::io::{self, IsTerminal as _, Write as _};
 

@@ -1,5 +1,5 @@
-//! `seal` and `periods`: seals the log as it is now, closes a period with that, and lists those that
-//! were closed. Does not know what a seal is made of.
+//! `seal` and `periods`: seals the log as it is now, closes a period with that, and lists those
+//! that were closed. Does not know what a seal is made of.
 
 use std::io::{self, Write as _};
 

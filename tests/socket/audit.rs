@@ -134,7 +134,6 @@ fn checkpoints_and_proofs_hold_and_go_on_from_each_other() {
     });
 }
 
-/// Seen red with the newest seal taken where it covers less than was asked for.
 #[test]
 fn what_was_just_acknowledged_is_proven_whole_and_what_never_came_absent() {
     run(async {

@@ -1,4 +1,5 @@
-//! `verify bundle`: files of evidence, checked with keys and nothing else. Does not know their form.
+//! `verify bundle`: files of evidence, checked with keys and nothing else.
+//! Does not know their form.
 
 use std::path::{Path, PathBuf};
 

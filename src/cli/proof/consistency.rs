@@ -1,5 +1,5 @@
-//! `verify consistency`: two checkpoints, and a ledger that has to prove that the newer one continues
-//! the older one. Does not know trees.
+//! `verify consistency`: two checkpoints, and a ledger that has to prove that the newer one
+//! continues the older one. Does not know trees.
 
 use std::path::PathBuf;
 

@@ -35,8 +35,8 @@ pub(super) enum Proof {
 /// Who has to have signed, and how the verdict is told.
 #[derive(Debug, Args)]
 struct Trust {
-    /// A public key, NAME+HASH+BASE64, or a file with keys, one a line; may be given again. It comes
-    /// from whoever runs the ledger, by another way than what is checked
+    /// A public key, NAME+HASH+BASE64, or a file with keys, one a line; may be given again. It
+    /// comes from whoever runs the ledger, by another way than what is checked
     #[arg(long = "key", value_name = "FILE|TEXT", required = true)]
     keys: Vec<String>,
     #[arg(long, value_enum, default_value = "table")]

@@ -1,5 +1,5 @@
-//! `verify sample`: reads random entries of a ledger, and has it prove each of them. Does not know what
-//! makes a proof hold.
+//! `verify sample`: reads random entries of a ledger, and has it prove each of them.
+//! Does not know what makes a proof hold.
 
 use std::collections::HashMap;
 

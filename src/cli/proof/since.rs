@@ -1,5 +1,5 @@
-//! `verify since`: an older file of evidence against a newer one, or against a ledger. Does not know
-//! how histories are proven.
+//! `verify since`: an older file of evidence against a newer one, or against a ledger.
+//! Does not know how histories are proven.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! What a check comes to: a sentence, what stands behind it, and an exit code. Does not know checks.
+//! What a check comes to: a sentence, what stands behind it, and an exit code.
+//! Does not know checks.
 
 use std::io::{self, Write as _};
 
