@@ -79,7 +79,7 @@ pub(crate) fn sample_offsets(seed: u64, count: u32, below: u64) -> BTreeSet<u64>
     offsets
 }
 
-/// The next number of SplitMix64 (Steele, Lea and Flood 2014).
+/// The next number of `SplitMix64` (Steele, Lea and Flood 2014).
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *state;

@@ -51,8 +51,11 @@ pub fn continues_history(
         return Err(SinceDefect::Changed { order: order(), revision });
     }
     if now.len() < before.len() {
-        let (older, newer) = (u64_from(before.len()), u64_from(now.len()));
-        return Err(SinceDefect::Shorter { order: order(), older, newer });
+        return Err(SinceDefect::Shorter {
+            order: order(),
+            older: u64_from(before.len()),
+            newer: u64_from(now.len()),
+        });
     }
     Ok(())
 }

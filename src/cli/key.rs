@@ -56,7 +56,7 @@ impl KeyCommand {
             Action::Add(add) => {
                 add.place.check()?;
                 let key = add_signing_key(&add.place.ledger, add.origin.as_ref());
-                add.place.print(&[key.map_err(failure)?])?;
+                add.place.print(&[key.map_err(|error| failure(&error))?])?;
                 eprintln!(
                     "it signs beside the others from the next start on: restart a server that \
                      has this ledger open (one with --signing-key takes those files alone)"
@@ -64,7 +64,7 @@ impl KeyCommand {
             }
             Action::List(list) => {
                 list.place.check()?;
-                let keys = signing_keys(&list.place.ledger).map_err(failure)?;
+                let keys = signing_keys(&list.place.ledger).map_err(|error| failure(&error))?;
                 if keys.is_empty() {
                     let what = "the ledger has no key yet; `order-ledger checkpoint` makes one";
                     return Err(Failure::new(Exit::NotFound, what));
@@ -100,9 +100,7 @@ impl Place {
 }
 
 /// Not knowing which origin is meant is a mistake of whoever asks.
-fn failure(error: AuditError) -> Failure {
-    match error {
-        AuditError::KeyOrigin(what) => Failure::new(Exit::Conflict, what),
-        other => Failure::failed(other.to_string()),
-    }
+fn failure(error: &AuditError) -> Failure {
+    let is_origin = matches!(error, AuditError::KeyOrigin(_));
+    Failure::new(if is_origin { Exit::Conflict } else { Exit::Failed }, error.to_string())
 }

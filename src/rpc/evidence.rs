@@ -98,16 +98,15 @@ async fn orders_of(
     }
     let has_filter = filter.is_some();
     let mut request = ListOrdersRequest { filter, ..ListOrdersRequest::default() };
-    while has_filter {
+    let mut more = has_filter;
+    while more {
         let page = list_orders(ledger, request.clone()).await?;
         let found = page.orders.into_iter().map(|order| order.correlation_id);
         orders.extend(found.filter(|order| seen.insert(order.clone())));
         if orders.len() > ORDERS_MAX {
             return refused("filter", most());
         }
-        if page.next_page_token.is_empty() {
-            break;
-        }
+        more = !page.next_page_token.is_empty();
         request.page_token = page.next_page_token;
     }
     match (orders.is_empty(), has_filter) {

@@ -62,7 +62,11 @@ pub(super) fn verified_bundle(
 ) -> Result<VerifiedBundle, super::Stop> {
     match verify_bundle(&read(file)?, keys, &BundleOptions::default()) {
         BundleVerdict::Verified(shown) => Ok(*shown),
-        other => Err(verdict_of(other).and(format!("in {}", file.display())).into()),
+        other @ (BundleVerdict::Tampered(_)
+        | BundleVerdict::Inconclusive(_)
+        | BundleVerdict::Unreadable(_)) => {
+            Err(verdict_of(other).and(format!("in {}", file.display())).into())
+        }
     }
 }
 

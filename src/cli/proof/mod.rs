@@ -7,7 +7,7 @@ mod sample;
 mod since;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 
@@ -101,7 +101,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 /// Reads a file with a checkpoint that one of the keys signed.
-fn read_checkpoint(path: &PathBuf, keys: &[VerifierKey]) -> Result<Checkpoint, Stop> {
+fn read_checkpoint(path: &Path, keys: &[VerifierKey]) -> Result<Checkpoint, Stop> {
     let note = read(path)?;
     let checkpoint = Checkpoint::verify(&String::from_utf8_lossy(&note), keys);
     checkpoint.map_err(|defect| of_note(&path.display().to_string(), &defect).into())

@@ -39,13 +39,11 @@ impl Since {
     async fn check(&self) -> Result<Verdict, Stop> {
         let keys = self.trust.keys()?;
         let old = verified_bundle(&self.old, &keys)?;
-        match &self.new {
-            Some(new) => between(&old, &verified_bundle(new, &keys)?),
-            None => {
-                let mut client = self.source.connect().await?.audit;
-                against(&old, &mut client, &keys).await
-            }
+        if let Some(new) = &self.new {
+            return between(&old, &verified_bundle(new, &keys)?);
         }
+        let mut client = self.source.connect().await?.audit;
+        against(&old, &mut client, &keys).await
     }
 }
 
