@@ -1,5 +1,5 @@
-//! Gathers what a file of evidence is made of: orders, the histories that belong to them, proofs under
-//! one seal. Does not know how the file looks, nor who gets it.
+//! Gathers what a file of evidence is made of: orders, the histories that belong to them, proofs
+//! under one seal. Does not know how the file looks, nor who gets it.
 
 use std::collections::BTreeSet;
 
@@ -27,8 +27,8 @@ impl Audit {
     /// whoever has a public key. It is checked before it is handed out.
     ///
     /// # Errors
-    /// As [`Audit::order_proofs`]; [`AuditError::Unproven`] where the log does not hold what the seal
-    /// says; what [`Ledger::get_order`](crate::Ledger::get_order) says of `as_of`.
+    /// As [`Audit::order_proofs`]; [`AuditError::Unproven`] where the log does not hold what the
+    /// seal says; what [`Ledger::get_order`](crate::Ledger::get_order) says of `as_of`.
     pub fn evidence(&self, query: &EvidenceQuery) -> Result<Vec<u8>, AuditError> {
         self.evidence_while(query, || true)
     }

@@ -41,8 +41,8 @@ pub(super) fn load(
     Ok(keys)
 }
 
-/// The public halves of the keys in a ledger's folder, by file name, also those of origins that have
-/// ended. The ledger may be open.
+/// The public halves of the keys in a ledger's folder, by file name, also those of origins that
+/// have ended. The ledger may be open.
 ///
 /// # Errors
 /// What cannot be read.
@@ -62,9 +62,9 @@ pub fn signing_keys(ledger: &Path) -> Result<Vec<VerifierKey>, AuditError> {
     keys.collect()
 }
 
-/// Makes a further key for checkpoints in a ledger's folder, for the origin that its keys have; where
-/// they are of several, `origin` says which. All keys of an origin sign together, from the next time
-/// on that the audit of the ledger is opened; the ledger may be open now.
+/// Makes a further key for checkpoints in a ledger's folder, for the origin that its keys have;
+/// where they are of several, `origin` says which. All keys of an origin sign together, from the
+/// next time on that the audit of the ledger is opened; the ledger may be open now.
 ///
 /// # Errors
 /// [`AuditError::KeyOrigin`], and what cannot be read or written.

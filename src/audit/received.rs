@@ -36,7 +36,8 @@ fn missing(field: &str) -> MalformedProof {
 }
 
 impl SealProof {
-    /// Brings the seal of an answer into form. Nothing of it is proven before [`SealProof::verify`].
+    /// Brings the seal of an answer into form. Nothing of it is proven before
+    /// [`SealProof::verify`].
     ///
     /// ```
     /// use order_ledger::{SealProof, proto};
@@ -168,6 +169,7 @@ pub(crate) fn entry_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Event;
 
     fn answer() -> proto::GetOrderProofResponse {
         let zeros = || vec![0; 32];
@@ -190,12 +192,10 @@ mod tests {
 
     fn refused(change: impl FnOnce(&mut proto::GetOrderProofResponse)) -> String {
         let mut answer = answer();
-        let mut event = proto::OrderEvent { correlation_id: "$seals/d".into(), ..<_>::default() };
-        event.source = "$ledger".into();
-        event.event_id = "1".into();
-        event.r#type = "seal.made".into();
+        let name = ("$seals/2026-11-23".to_owned(), "1".to_owned());
+        let event = Event::of_ledger(name, ("seal.made", proto::LedgerEntry::default()));
         if let Some(seal) = &mut answer.seal {
-            seal.body = prost::Message::encode_to_vec(&event);
+            seal.body = event.body().to_vec();
         }
         change(&mut answer);
         match OrderProof::from_message("erp/1", &answer) {

@@ -1,5 +1,5 @@
-//! Samples: random entries of the log that have to stand on the sealed chain of their order. Decides
-//! on what was fetched; does not know servers, nor how anything is fetched.
+//! Samples: random entries of the log that have to stand on the sealed chain of their order.
+//! Decides on what was fetched; does not know servers, nor how anything is fetched.
 
 use std::collections::BTreeSet;
 
@@ -43,8 +43,8 @@ pub(crate) enum SampleDefect {
 }
 
 impl Sampled<'_> {
-    /// Checks that the entry is the one that its order's sealed history has at its revision, and the
-    /// one that the log of the checkpoint has at its offset.
+    /// Checks that the entry is the one that its order's sealed history has at its revision, and
+    /// the one that the log of the checkpoint has at its offset.
     pub(crate) fn check(&self) -> Result<(), SampleDefect> {
         let (asked, answered) = (self.offset, self.entry.offset);
         if asked != answered {
@@ -88,8 +88,8 @@ fn split_mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The smallest part of all entries such that, where so many are forged, a sample of `count` has one
-/// of them with 95 % certainty: (1 - part)^count = 0.05.
+/// The smallest part of all entries such that, where so many are forged, a sample of `count` has
+/// one of them with 95 % certainty: (1 - part)^count = 0.05.
 pub(crate) fn part_found(count: u32) -> f64 {
     if count == 0 { 1.0 } else { 1.0 - DOUBT.powf(1.0 / f64::from(count)) }
 }

@@ -1,5 +1,5 @@
-//! Whether a newer proof of an order's history goes on where an older one ended. Does not know where
-//! the proofs come from.
+//! Whether a newer proof of an order's history goes on where an older one ended.
+//! Does not know where the proofs come from.
 
 use crate::log::Hash;
 use crate::num::u64_from;

@@ -1,5 +1,5 @@
-//! `ExportEvidence`: which orders, and the bytes of the file as a stream. Does not know what the file
-//! is made of.
+//! `ExportEvidence`: which orders, and the bytes of the file as a stream.
+//! Does not know what the file is made of.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -140,8 +140,8 @@ fn a_further_key_signs_from_the_next_start_on_and_either_is_enough() {
     let added = added.ok().trim().to_owned();
     assert_eq!(server.run(&["checkpoint"]).ok().matches('\u{2014}').count(), 1);
     server.stop().ok();
-    let note = house.run(&["checkpoint"]);
-    assert_eq!(note.ok().matches('\u{2014}').count(), 2);
+    let signed = house.run(&["checkpoint"]);
+    assert_eq!(signed.ok().matches('\u{2014}').count(), 2);
     let out = house.evidence("both.html", &["erp/1"]);
     for key in [first.trim(), &added] {
         let checked = run(&["verify", "bundle", &out, "--key", key, "--output", "json"]);
@@ -207,17 +207,17 @@ fn evidence_is_one_file_that_holds_without_a_server() {
     assert!(people.out.contains("not shown: "), "{}", people.out);
 
     let server = Server::start(house.folder.path());
-    let (served, all) = (house.path("s.html"), house.path("all.html"));
-    server.run(&["evidence", "erp/1", "--out", &served, "--as-of-offset", "15"]).ok();
+    let (older, all) = (house.path("s.html"), house.path("all.html"));
+    server.run(&["evidence", "erp/1", "--out", &older, "--as-of-offset", "15"]).ok();
     server.run(&["evidence", "--source", "wms:dc1", "--out", &all]).ok();
     let none = server.run(&["evidence", "--source", "nobody", "--out", &house.path("n.html")]);
     assert!(none.failed(1).contains("no order passes"), "{}", none.err);
     server.stop().ok();
     let json = ["--key", &key, "--output", "json"];
-    let older = run(&[&["verify", "bundle", &served], &json[..]].concat());
-    let older = verdict(&older, 0, "verified");
+    let shown = run(&[&["verify", "bundle", &older], &json[..]].concat());
+    let shown = verdict(&shown, 0, "verified");
     assert_eq!(
-        (&older["orders"][0]["entries"], &older["orders"][0]["shown"]),
+        (&shown["orders"][0]["entries"], &shown["orders"][0]["shown"]),
         (&json!(10), &json!(5))
     );
     let every = run(&[&["verify", "bundle", &all, &out], &json[..]].concat());
@@ -230,8 +230,9 @@ fn with_other_title(file: &str) -> String {
     let text = fs::read_to_string(file).unwrap();
     let above = text[..text.len() - 81].replacen("</title>", " (corrected)</title>", 1);
     let digest = Sha256::digest(above.as_bytes());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{above}<!-- sha256 {digest} -->\n")
+    let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap());
+    format!("{above}<!-- sha256 {} -->\n", digits.collect::<String>())
 }
 
 #[test]
