@@ -29,6 +29,7 @@ mod output;
 mod parked;
 mod real_data;
 mod replay;
+mod report;
 mod serve;
 mod stats;
 mod support;

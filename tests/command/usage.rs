@@ -3,7 +3,7 @@
 use crate::events::lines;
 use crate::support::{Folder, Running, Server, order_ledger, run};
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "serve",
     "import",
     "append",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 22] = [
     "list",
     "diff",
     "timeline",
+    "report",
     "replay",
     "watch",
     "consumer",

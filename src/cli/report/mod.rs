@@ -1,5 +1,5 @@
-//! `report`: what was known at a time, what is known now, and what came in between; of one order, or
-//! of all that changed behind the closing of a period. Does not know how states are folded.
+//! `report`: what was known at a time, what is known now, and what came in between; of one order,
+//! or of all that changed behind the closing of a period. Does not know how states are folded.
 
 mod ask;
 mod events;
@@ -36,7 +36,7 @@ pub(super) struct Report {
     since: Since,
     /// Both states are about what had occurred by this time, by the sources' clocks (RFC 3339);
     /// without it the time of --as-of
-    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "as_of")]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "against")]
     occurred_by: Option<Timestamp>,
     /// The largest number of late events that are listed; the others are counted
     #[arg(long, value_name = "EVENTS", requires = "against", conflicts_with = "order")]

@@ -148,7 +148,10 @@ impl OrderReport {
 
     /// All there is.
     pub(super) fn json(&self) -> Json {
-        let side = |known: &Known| json!({ "basis": known.basis, "order": json_of("Order", &known.order) });
+        let side = |known: &Known| {
+            let order = json_of("Order", &known.order);
+            json!({ "basis": known.basis, "order": order })
+        };
         let mut then = side(&self.known_then);
         if let Some(object) = then.as_object_mut() {
             let (name, said) = match &self.then {
