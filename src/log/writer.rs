@@ -51,12 +51,12 @@ impl LogFolder {
         LogReader::new(self.segments.clone(), self.ledger_id)
     }
 
-    /// Reads a whole segment and judges it; changes nothing.
+    /// Reads a segment from a block's point on and judges it; changes nothing.
     pub(crate) fn walk(
         segment: &Segment,
+        from: Point,
         mut each: impl FnMut(Placed<'_>),
     ) -> Result<Walked, LogError> {
-        let from = Point { offset: segment.first_offset, position: FIRST_BLOCK_POSITION };
         let found = walk(segment, from, &mut each)?;
         let defect = match found.rest {
             Rest::Clean => None,
