@@ -49,9 +49,10 @@ mod time;
 mod view;
 
 pub use audit::{
-    Audit, AuditError, AuditOptions, ChainEntry, Checkpoint, ConsistencyProof, InclusionProof,
-    KeyDefect, NewOrigin, NoteDefect, OrderProof, OrderProofDefect, Period, ProofDefect,
-    ProvenSeal, SealMade, SealProof, SignedCheckpoint, TreeOrigin, VerifierKey,
+    Audit, AuditError, AuditOptions, ChainEntry, Checkpoint, CheckpointFinding, ComparedCheckpoint,
+    ConsistencyProof, InclusionProof, KeyDefect, LedgerVerdict, NewOrigin, NoteDefect, OrderProof,
+    OrderProofDefect, Period, ProofDefect, ProvenSeal, SealMade, SealProof, SignedCheckpoint,
+    TreeOrigin, Verdict, VerifierKey, VerifyError, VerifyOptions, verify_ledger,
 };
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,

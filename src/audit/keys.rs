@@ -9,7 +9,7 @@ use super::note::{SignerKey, VerifierKey};
 use crate::log::{Disk, read_file, write_all_at, write_file};
 
 const SECRET_SUFFIX: &str = ".key";
-const PUBLIC_SUFFIX: &str = ".pub";
+pub(super) const PUBLIC_SUFFIX: &str = ".pub";
 
 /// The keys in a folder, or in files; makes one where the folder has none.
 pub(super) fn load(

@@ -19,6 +19,7 @@ mod seal;
 mod stored_tree;
 mod tree;
 mod tree_proof;
+mod verify;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -36,6 +37,10 @@ pub use period::Period;
 pub(crate) use reads::ReadLog;
 pub use tree::ProofDefect;
 pub use tree_proof::{ConsistencyProof, InclusionProof};
+pub use verify::{
+    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, Verdict, VerifyError, VerifyOptions,
+    verify_ledger,
+};
 
 use keeper::{SealWanted, Standing, Trouble, Wanted};
 use period::Closing;

@@ -19,9 +19,9 @@ use super::{Audit, AuditError, AuditOptions};
 use crate::ledger::Ledger;
 
 /// Names in the folder of a ledger.
-const AUDIT_FOLDER: &str = "audit";
-const KEYS_FOLDER: &str = "keys";
-const TILES_FILE: &str = "tiles";
+pub(super) const AUDIT_FOLDER: &str = "audit";
+pub(super) const KEYS_FOLDER: &str = "keys";
+pub(super) const TILES_FILE: &str = "tiles";
 pub(super) const CHECKPOINTS_FOLDER: &str = "checkpoints";
 
 /// What the thread begins with.
