@@ -79,7 +79,7 @@ enum Command {
     Parked(parked::ParkedCommand),
     /// Show what was refused and kept, append it after a fix, or close it
     DeadLetters(dead_letters::DeadLettersCommand),
-    /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views
+    /// Check every byte of a ledger: the chains, the tree, seals, checkpoints, and the views
     Verify(verify::Verify),
     /// Show how large a ledger is
     Stats(stats::Stats),
