@@ -49,10 +49,14 @@ mod time;
 mod view;
 
 pub use audit::{
-    Audit, AuditError, AuditOptions, ChainEntry, Checkpoint, CheckpointFinding, ComparedCheckpoint,
-    ConsistencyProof, InclusionProof, KeyDefect, LedgerVerdict, NewOrigin, NoteDefect, OrderProof,
-    OrderProofDefect, Period, ProofDefect, ProvenSeal, SealMade, SealProof, SignedCheckpoint,
-    TreeOrigin, Verdict, VerifierKey, VerifyError, VerifyOptions, verify_ledger,
+    Audit, AuditError, AuditOptions, BundleDamage, BundleDefect, BundleDoubt, BundleOptions,
+    BundleVerdict, ChainEntry, Checkpoint, CheckpointFinding, ComparedCheckpoint, ConsistencyProof,
+    Evidence, EvidenceBasis, EvidenceError, EvidenceOrder, EvidenceQuery, EvidenceRole,
+    InclusionProof, KeyDefect, LedgerVerdict, MalformedProof, NewOrigin, NoteDefect, OrderProof,
+    OrderProofDefect, PageCheck, Period, ProofDefect, ProvenSeal, SealMade, SealProof,
+    SignedCheckpoint, SinceDefect, TreeOrigin, Verdict, VerifiedBundle, VerifiedOrder, VerifierKey,
+    VerifyError, VerifyOptions, add_signing_key, continues_history, export_evidence, signing_keys,
+    verify_bundle, verify_ledger,
 };
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,

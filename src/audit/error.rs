@@ -95,6 +95,14 @@ pub enum AuditError {
     /// The directory of seals could not be read or written.
     #[error("the directory of seals: {0}")]
     Directory(String),
+    /// What the log holds is not what was sealed.
+    #[error(
+        "evidence of it would not hold: {0}; order-ledger verify says where the log is damaged"
+    )]
+    Unproven(String),
+    /// A ledger's keys are of several origins, or there are none yet.
+    #[error("{0}")]
+    KeyOrigin(String),
     /// The ledger could not answer.
     #[error(transparent)]
     Query(#[from] QueryError),

@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use super::AuditError;
+use super::checkpoint::TreeOrigin;
 use super::files::make_folder;
 use super::note::{SignerKey, VerifierKey};
-use crate::log::{Disk, read_file, write_all_at, write_file};
+use super::open::{AUDIT_FOLDER, KEYS_FOLDER};
+use crate::log::{Disk, FileSystem, read_file, write_all_at, write_file};
 
 const SECRET_SUFFIX: &str = ".key";
 pub(super) const PUBLIC_SUFFIX: &str = ".pub";
@@ -37,6 +39,58 @@ pub(super) fn load(
         keys.push(make(disk, folder, origin)?);
     }
     Ok(keys)
+}
+
+/// The public halves of the keys in a ledger's folder, by file name, also those of origins that have
+/// ended. The ledger may be open.
+///
+/// # Errors
+/// What cannot be read.
+pub fn signing_keys(ledger: &Path) -> Result<Vec<VerifierKey>, AuditError> {
+    let (disk, folder) = (FileSystem, ledger.join(AUDIT_FOLDER).join(KEYS_FOLDER));
+    let mut names = match disk.list(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        listed => listed.map_err(|error| AuditError::io(&folder, error))?,
+    };
+    names.sort();
+    let keys = names.iter().filter(|name| name.ends_with(PUBLIC_SUFFIX)).map(|name| {
+        let path = folder.join(name);
+        let text = read_file(&disk, &path).map_err(|error| AuditError::io(&path, error))?;
+        VerifierKey::parse(&String::from_utf8_lossy(&text))
+            .map_err(|defect| AuditError::Key { path, defect })
+    });
+    keys.collect()
+}
+
+/// Makes a further key for checkpoints in a ledger's folder, for the origin that its keys have; where
+/// they are of several, `origin` says which. All keys of an origin sign together, from the next time
+/// on that the audit of the ledger is opened; the ledger may be open now.
+///
+/// # Errors
+/// [`AuditError::KeyOrigin`], and what cannot be read or written.
+pub fn add_signing_key(
+    ledger: &Path,
+    origin: Option<&TreeOrigin>,
+) -> Result<VerifierKey, AuditError> {
+    let keys = signing_keys(ledger)?;
+    let mut names: Vec<&str> = keys.iter().map(VerifierKey::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let asked = names.iter().filter(|name| origin.is_none_or(|origin| origin.name() == **name));
+    let found: Vec<_> = asked.collect();
+    let name = match (&*found, &*names) {
+        ([one], _) => **one,
+        (_, []) => {
+            let what = "the ledger has no key yet; its first checkpoint makes one";
+            return Err(AuditError::KeyOrigin(what.to_owned()));
+        }
+        _ => {
+            let what = format!("the keys are of {}; name one of these origins", names.join(", "));
+            return Err(AuditError::KeyOrigin(what));
+        }
+    };
+    let folder = ledger.join(AUDIT_FOLDER).join(KEYS_FOLDER);
+    Ok(make(&FileSystem, &folder, name)?.verifier().clone())
 }
 
 fn read(disk: &dyn Disk, path: &Path, origin: &str) -> Result<SignerKey, AuditError> {

@@ -5,7 +5,10 @@ mod archive;
 mod checkpoint;
 mod directory;
 mod error;
+mod evidence;
+mod export;
 mod files;
+pub(crate) mod html;
 mod keeper;
 mod keys;
 mod note;
@@ -15,7 +18,10 @@ mod order_proof;
 mod origin;
 mod period;
 mod reads;
+mod received;
+mod sample;
 mod seal;
+mod since;
 mod stored_tree;
 mod tree;
 mod tree_proof;
@@ -30,11 +36,22 @@ use tokio::sync::{oneshot, watch};
 pub use archive::SignedCheckpoint;
 pub use checkpoint::{Checkpoint, TreeOrigin};
 pub use error::AuditError;
+pub use evidence::{
+    BundleDamage, BundleDefect, BundleDoubt, BundleOptions, BundleVerdict, Evidence, EvidenceBasis,
+    EvidenceError, EvidenceOrder, EvidenceRole, PageCheck, VerifiedBundle, VerifiedOrder,
+    export_evidence, verify_bundle,
+};
+pub use export::EvidenceQuery;
+pub use keys::{add_signing_key, signing_keys};
 pub use note::{KeyDefect, NoteDefect, VerifierKey};
 pub use options::{AuditOptions, NewOrigin};
 pub use order_proof::{ChainEntry, OrderProof, OrderProofDefect, ProvenSeal, SealProof};
 pub use period::Period;
 pub(crate) use reads::ReadLog;
+pub use received::MalformedProof;
+pub(crate) use received::entry_of;
+pub(crate) use sample::{Sampled, part_found, sample_offsets};
+pub use since::{SinceDefect, continues_history};
 pub use tree::ProofDefect;
 pub use tree_proof::{ConsistencyProof, InclusionProof};
 pub use verify::{

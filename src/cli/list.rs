@@ -37,7 +37,7 @@ pub(super) struct List {
 
 /// Which orders are wanted. All that is said must hold; of several values of a flag any may.
 #[derive(Debug, Args)]
-struct FilterArguments {
+pub(super) struct FilterArguments {
     /// Words of the commercial status, such as `released,invoiced`
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     commercial: Vec<String>,
@@ -175,7 +175,7 @@ impl List {
 }
 
 impl FilterArguments {
-    fn message(&self) -> proto::OrderFilter {
+    pub(super) fn message(&self) -> proto::OrderFilter {
         proto::OrderFilter {
             commercial: self.commercial.clone(),
             fulfillment: self.fulfillment.clone(),

@@ -5,7 +5,9 @@
 
 mod append;
 mod as_of;
+mod audit_args;
 mod bar;
+mod checkpoint;
 mod consume;
 mod consumer;
 mod dead_letters;
@@ -13,19 +15,24 @@ mod demo;
 mod diff;
 mod duration;
 mod event_filter;
+mod evidence;
 mod failure;
 mod find;
 mod follow;
 mod grid;
 mod import;
+mod key;
 mod lines;
 mod list;
 mod order;
 mod output;
 mod parked;
 mod policy;
+mod proof;
 mod quantity;
 mod replay;
+mod report;
+mod seal;
 mod serve;
 mod signals;
 mod stats;
@@ -67,6 +74,9 @@ enum Command {
     Diff(diff::Diff),
     /// Show the events of one order by the time they occurred
     Timeline(timeline::Timeline),
+    /// Show what was known of an order at a time, what is known now, and what came in between;
+    /// or what came after a period was closed
+    Report(report::Report),
     /// Write the log from an offset, and on request follow it
     Replay(replay::Replay),
     /// Show each order that changed since an offset, and on request go on live
@@ -79,7 +89,18 @@ enum Command {
     Parked(parked::ParkedCommand),
     /// Show what was refused and kept, append it after a fix, or close it
     DeadLetters(dead_letters::DeadLettersCommand),
-    /// Check every byte of a ledger: the chains, the tree, seals, checkpoints, and the views
+    /// Make a signed statement of the size and root of the log, to be kept elsewhere
+    Checkpoint(Box<checkpoint::CheckpointCommand>),
+    /// Seal the log as it is now, and close a period with that
+    Seal(Box<seal::SealCommand>),
+    /// List the periods that were closed
+    Periods(Box<seal::Periods>),
+    /// Make a file that shows orders, and proves them without a server
+    Evidence(Box<evidence::EvidenceCommand>),
+    /// List the keys that sign checkpoints, and make further ones
+    Key(key::KeyCommand),
+    /// Check every byte of a ledger: the chains, the tree, seals, checkpoints, and the views; or what
+    /// others hold: evidence, checkpoints, samples
     Verify(verify::Verify),
     /// Show how large a ledger is
     Stats(stats::Stats),
@@ -106,7 +127,15 @@ pub fn run() -> ExitCode {
 
 fn execute(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Verify(verify) => verify.run(),
+        Command::Verify(verify) => match verify.proof {
+            Some(proof) => block_on(proof.run()),
+            None => verify.run(),
+        },
+        Command::Key(key) => key.run(),
+        Command::Checkpoint(checkpoint) => block_on(checkpoint.run()),
+        Command::Seal(seal) => block_on(seal.run()),
+        Command::Periods(periods) => block_on(periods.run()),
+        Command::Evidence(evidence) => block_on(evidence.run()),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             let mut script = Vec::new();
@@ -124,6 +153,7 @@ fn execute(command: Command) -> Result<(), Failure> {
         Command::Watch(watch) => block_on(watch.run()),
         Command::Timeline(timeline) => block_on(timeline.run()),
         Command::Replay(replay) => block_on(replay.run()),
+        Command::Report(report) => block_on(report.run()),
         Command::Consumer(consumer) => block_on(consumer.run()),
         Command::Consume(consume) => block_on(consume.run()),
         Command::Parked(parked) => block_on(parked.run()),

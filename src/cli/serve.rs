@@ -11,15 +11,17 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::audit_args::AuditArgs;
 use super::bar::Bar;
 use super::failure::Failure;
 use super::output::grouped;
 use super::signals::asked_to_end;
 use super::target::{DEFAULT_FOLDER, options};
+use crate::audit::VerifierKey;
 use crate::demo::Demo;
 use crate::event::Event;
 use crate::ledger::{Batch, Ledger};
-use crate::rpc::{ServeOptions, serve, while_opening};
+use crate::rpc::{ServeOptions, open_audit, serve_audited, while_opening};
 
 /// An order of so many events is worth a look.
 const EVENTFUL: u32 = 16;
@@ -50,16 +52,26 @@ pub(super) struct Serve {
     /// Seconds that calls under way may take when the server shuts down
     #[arg(long, value_name = "SECONDS", env = "ORDER_LEDGER_SHUTDOWN_GRACE", default_value_t = 10)]
     shutdown_grace: u64,
+    #[command(flatten)]
+    audit: AuditArgs,
 }
 
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let options = ServeOptions {
+            shutdown_grace: Duration::from_secs(self.shutdown_grace),
+            audit: self.audit.options()?,
+            audit_reads: self.audit_reads,
+            ..ServeOptions::default()
+        };
         let listener = TcpListener::bind(self.listen).await.map_err(|error| {
             Failure::failed(format!("cannot listen on {}: {error}", self.listen))
         })?;
         let address = listener.local_addr()?;
         let (ledger, shown) = self.open(&listener).await?;
         let ledger = Arc::new(ledger);
+        let opened = open_audit(&ledger, &options).await;
+        let (audits, keys) = opened.map_err(|error| Failure::failed(error.to_string()))?;
         // Before the address is out: who reads it may send a signal at once.
         let asked = asked_to_end()?;
         let stop = async {
@@ -67,13 +79,8 @@ impl Serve {
             tracing::info!("shutting down; a second signal ends the process at once");
         };
         // A server serves also where nobody reads this.
-        let _ = self.announce(address, &ledger, shown);
-        let options = ServeOptions {
-            shutdown_grace: Duration::from_secs(self.shutdown_grace),
-            audit_reads: self.audit_reads,
-            ..ServeOptions::default()
-        };
-        let served = serve(listener, Arc::clone(&ledger), options, stop).await;
+        let _ = self.announce((address, &ledger), shown, &keys);
+        let served = serve_audited((listener, Arc::clone(&ledger)), audits, options, stop).await;
         tokio::task::spawn_blocking(move || ledger.close())
             .await
             .map_err(|error| Failure::failed(error.to_string()))?;
@@ -102,35 +109,44 @@ impl Serve {
 
     fn announce(
         &self,
-        address: SocketAddr,
-        ledger: &Ledger,
+        (address, ledger): (SocketAddr, &Ledger),
         shown: Option<Shown>,
+        keys: &[VerifierKey],
     ) -> io::Result<()> {
         let mut out = io::stdout().lock();
         writeln!(out, "serving    http://{address}")?;
         writeln!(out, "ledger     {} ({})", self.ledger.display(), ledger.id())?;
         writeln!(out, "head       {}", grouped(ledger.head()))?;
-        let Some(Shown { order, reference }) = shown else {
-            return Ok(());
-        };
-        writeln!(out)?;
-        let tries = [
-            format!("order {order}"),
-            format!("timeline {order}"),
-            format!("find {reference}"),
-            "list --limit 20".to_owned(),
-            "replay --follow".to_owned(),
-        ];
-        for (index, command) in tries.iter().enumerate() {
-            let label = if index == 0 { "try" } else { "" };
-            writeln!(out, "{label:<10} order-ledger {command} --server http://{address}")?;
+        if let Some(shown) = shown {
+            propose(&mut out, address, &shown)?;
         }
-        writeln!(
-            out,
-            "           (order-ledger is target/release/order-ledger, or `cargo run \
-                      --release --`)"
-        )
+        // Behind what is always there, for whoever reads lines.
+        keys.iter().try_for_each(|key| {
+            writeln!(out, "key        {key}  hand this to auditors by another way")
+        })
     }
+}
+
+/// Commands to try with a ledger of simulated orders.
+fn propose(out: &mut impl io::Write, address: SocketAddr, shown: &Shown) -> io::Result<()> {
+    let Shown { order, reference } = shown;
+    writeln!(out)?;
+    let tries = [
+        format!("order {order}"),
+        format!("timeline {order}"),
+        format!("find {reference}"),
+        "list --limit 20".to_owned(),
+        "replay --follow".to_owned(),
+    ];
+    for (index, command) in tries.iter().enumerate() {
+        let label = if index == 0 { "try" } else { "" };
+        writeln!(out, "{label:<10} order-ledger {command} --server http://{address}")?;
+    }
+    writeln!(
+        out,
+        "           (order-ledger is target/release/order-ledger, or `cargo run \
+                      --release --`)"
+    )
 }
 
 /// An order to look at, and a number that it is found by.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use super::audit_args::AuditArgs;
 use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::policy;
@@ -56,6 +57,22 @@ impl Target {
 
     /// All clients of a ledger that is there.
     pub(super) async fn existing(&self) -> Result<Clients, Failure> {
+        self.existing_with(AuditOptions::default()).await
+    }
+
+    /// The same for commands that open the audit of a folder, and so have to say how.
+    pub(super) async fn audited(&self, audit: &AuditArgs) -> Result<Clients, Failure> {
+        match (self.place()?, audit.typed()) {
+            (Place::Server(_), Some(flag)) => {
+                let what = "is for a ledger in a folder; a server has its own";
+                Err(Failure::new(Exit::Usage, format!("{flag} {what}")))
+            }
+            (Place::Server(_), None) => self.existing_with(AuditOptions::default()).await,
+            (Place::Folder(_), _) => self.existing_with(audit.options()?).await,
+        }
+    }
+
+    async fn existing_with(&self, audit: AuditOptions) -> Result<Clients, Failure> {
         let place = self.place()?;
         if let Place::Folder(folder) = &place
             && !folder.join("format").exists()
@@ -64,7 +81,7 @@ impl Target {
             let what = "name one with --ledger DIR or --server URL";
             return Err(Failure::new(Exit::NotFound, format!("no ledger in {folder}; {what}")));
         }
-        self.open(place).await
+        self.open_with(place, audit).await
     }
 
     /// What is typed counts more than a variable, whichever of the two either names. The parser
@@ -89,6 +106,10 @@ impl Target {
     }
 
     async fn open(&self, place: Place) -> Result<Clients, Failure> {
+        self.open_with(place, AuditOptions::default()).await
+    }
+
+    async fn open_with(&self, place: Place, audit: AuditOptions) -> Result<Clients, Failure> {
         match place {
             Place::Folder(folder) => {
                 let variable = || std::env::var_os("ORDER_LEDGER_POLICY").map(PathBuf::from);
@@ -98,7 +119,7 @@ impl Target {
                 let mut bar = Bar::new();
                 let opened =
                     Ledger::open_with_progress(folder, options, |progress| bar.show(progress));
-                Ok(connect_local(Arc::new(opened?), AuditOptions::default()))
+                Ok(connect_local(Arc::new(opened?), audit))
             }
             Place::Server(_) if self.policy.is_some() => {
                 let message = "--policy is for a ledger in a folder; a server has its own";

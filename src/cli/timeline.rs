@@ -153,7 +153,7 @@ fn grid_of(rows: &[wire::TimelineRow]) -> Grid {
 }
 
 /// A time without the digits that its source did not mean: a date is a date.
-fn as_exact_as_said(time: &str, event: &Json) -> String {
+pub(super) fn as_exact_as_said(time: &str, event: &Json) -> String {
     let zone = time.get(19..).unwrap_or_default();
     let zone = zone.trim_start_matches(|letter: char| letter == '.' || letter.is_ascii_digit());
     let with_zone = |end| format!("{}{zone}", time.get(..end).unwrap_or(time));

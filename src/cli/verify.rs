@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::output::{Output, bytes_text, grouped};
+use super::proof::Proof;
 use super::target::DEFAULT_FOLDER;
 use crate::audit::{
     CheckpointFinding, ComparedCheckpoint, LedgerVerdict, Verdict, VerifierKey, VerifyError,
@@ -18,7 +19,10 @@ use crate::audit::{
 use crate::event::to_hex;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Verify {
+    #[command(subcommand)]
+    pub(super) proof: Option<Proof>,
     /// The folder of the ledger; it must not be open elsewhere
     /// [env: `ORDER_LEDGER_LEDGER`] [default: ledger-data]
     #[arg(value_name = "DIR", conflicts_with = "ledger")]

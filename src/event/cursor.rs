@@ -58,6 +58,9 @@ impl<'a> Iterator for Fields<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(field) = self.read_short() {
+            return Some(Ok(field));
+        }
         if self.rest.is_empty() {
             return None;
         }
@@ -75,7 +78,18 @@ impl<'a> Fields<'a> {
         self.rest.len()
     }
 
+    /// A text or a message whose tag and length are a byte each, as nearly all are.
     #[inline]
+    fn read_short(&mut self) -> Option<Field<'a>> {
+        let [tag, length, rest @ ..] = self.rest else { return None };
+        if tag & 0x87 != 2 || *tag == 2 || *length >= 0x80 {
+            return None;
+        }
+        let (value, rest) = rest.split_at_checked(usize::from(*length))?;
+        self.rest = rest;
+        Some(Field { number: u32::from(tag >> 3), value: Value::Bytes(value) })
+    }
+
     fn read(&mut self) -> Result<Field<'a>, WireError> {
         let tag = read_varint(&mut self.rest)?;
         let number = tag >> 3;
@@ -111,10 +125,14 @@ impl<'a> Fields<'a> {
 
 #[inline]
 pub(crate) fn read_varint(rest: &mut &[u8]) -> Result<u64, WireError> {
-    match rest.split_first() {
-        Some((&byte, tail)) if byte < 0x80 => {
+    match **rest {
+        [byte, ref tail @ ..] if byte < 0x80 => {
             *rest = tail;
             Ok(u64::from(byte))
+        }
+        [low, high, ref tail @ ..] if high < 0x80 => {
+            *rest = tail;
+            Ok(u64::from(low & 0x7f) | (u64::from(high) << 7))
         }
         _ => read_long_varint(rest),
     }

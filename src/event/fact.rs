@@ -119,15 +119,15 @@ paths! {
     SURVIVING_ORDER = (62, 2), "relation.surviving_correlation_id";
 }
 
-const OCCURRED_AT_PRECISION: u32 = 6;
-const LINES: u32 = 8;
-const REFERENCES: u32 = 9;
-const FACT_ID: u32 = 14;
-const SOURCE_SEQUENCE: u32 = 17;
-const PARTY_ID: u32 = 22;
+pub(super) const OCCURRED_AT_PRECISION: u32 = 6;
+pub(super) const LINES: u32 = 8;
+pub(super) const REFERENCES: u32 = 9;
+pub(super) const FACT_ID: u32 = 14;
+pub(super) const SOURCE_SEQUENCE: u32 = 17;
+pub(super) const PARTY_ID: u32 = 22;
 
 /// An event, borrowed and read once. An absent text is empty, an absent number 0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_field_names, reason = "the names are those of the proto")]
 pub(crate) struct Fact<'a> {
     pub(crate) recorded: &'a RecordedEvent,
@@ -145,18 +145,21 @@ pub(crate) struct Fact<'a> {
     pub(crate) sequence: &'a str,
     pub(crate) fact_id: &'a str,
     pub(crate) party_id: &'a str,
-    pub(crate) lines: Vec<FactLine<'a>>,
+    pub(crate) lines: &'a [FactLine<'a>],
     /// Those that stand in the event's list.
-    pub(crate) references: Vec<FactReference<'a>>,
+    pub(crate) references: &'a [FactReference<'a>],
     /// What its other messages say, in the order in which it stands there.
-    details: Vec<(Path, Said<'a>)>,
+    pub(super) details: &'a [Detail<'a>],
     /// Which messages these are, so that what is absent costs nothing.
-    present: u64,
+    pub(super) present: u64,
 }
+
+/// Where a value stands in an event, and the value.
+pub(super) type Detail<'a> = (Path, Said<'a>);
 
 /// A value as it stands in a message.
 #[derive(Clone, Copy, Debug)]
-enum Said<'a> {
+pub(super) enum Said<'a> {
     Text(&'a str),
     /// A message or a list.
     Bytes(&'a [u8]),
@@ -186,11 +189,11 @@ pub(crate) struct FactReference<'a> {
 }
 
 impl<'a> Fact<'a> {
-    pub(crate) fn of(recorded: &'a RecordedEvent) -> Self {
-        let event = &recorded.event;
-        let [source, event_id, type_name] = event.source_id_and_type();
+    /// Its lines, references and details are left out.
+    pub(super) fn without_parts(recorded: &'a RecordedEvent) -> Self {
+        let [source, event_id, type_name] = recorded.event.source_id_and_type();
         let (kind, row) = Kind::of(type_name);
-        let mut fact = Self {
+        Self {
             recorded,
             kind,
             row,
@@ -202,28 +205,11 @@ impl<'a> Fact<'a> {
             sequence: "",
             fact_id: "",
             party_id: "",
-            lines: Vec::new(),
-            references: Vec::new(),
-            details: Vec::with_capacity(DETAILS),
+            lines: &[],
+            references: &[],
+            details: &[],
             present: 0,
-        };
-        for field in fields(event.body()).map_while(Result::ok) {
-            match (field.number, field.value) {
-                (OCCURRED_AT_PRECISION, Value::Varint(number)) => fact.precision = number,
-                (FACT_ID, Value::Bytes(bytes)) => fact.fact_id = text(bytes),
-                (SOURCE_SEQUENCE, Value::Bytes(bytes)) => fact.sequence = text(bytes),
-                (PARTY_ID, Value::Bytes(bytes)) => fact.party_id = text(bytes),
-                (LINES, Value::Bytes(line)) => fact.lines.push(FactLine::of(line)),
-                (REFERENCES, Value::Bytes(one)) => fact.references.push(FactReference::of(one)),
-                (number, Value::Bytes(message)) if has_details(number) => {
-                    fact.present |= bit(number);
-                    let said = said(message).map(|(field, said)| ((number, field), said));
-                    fact.details.extend(said);
-                }
-                _ => {}
-            }
         }
-        fact
     }
 
     pub(crate) fn offset(&self) -> u64 {
@@ -310,7 +296,7 @@ impl<'a> Fact<'a> {
     }
 
     fn said(&self, path: Path) -> impl DoubleEndedIterator<Item = Said<'a>> + use<'a, '_> {
-        let details = if self.has(path) { self.details.as_slice() } else { &[] };
+        let details = if self.has(path) { self.details } else { &[] };
         details.iter().filter(move |(its, _)| *its == path).map(|(_, said)| *said)
     }
 }
@@ -326,7 +312,7 @@ impl<'a> Said<'a> {
 }
 
 impl<'a> FactLine<'a> {
-    fn of(line: &'a [u8]) -> Self {
+    pub(super) fn of(line: &'a [u8]) -> Self {
         let mut read = Self::default();
         for field in said(line) {
             match field {
@@ -345,7 +331,7 @@ impl<'a> FactLine<'a> {
 }
 
 impl<'a> FactReference<'a> {
-    fn of(reference: &'a [u8]) -> Self {
+    pub(super) fn of(reference: &'a [u8]) -> Self {
         let mut read = Self::default();
         for field in said(reference) {
             match field {
@@ -360,22 +346,19 @@ impl<'a> FactReference<'a> {
     }
 }
 
-/// Few events say more.
-const DETAILS: usize = 8;
-
 /// One bit for each message that the fold looks into.
-fn bit(number: u32) -> u64 {
+pub(super) fn bit(number: u32) -> u64 {
     1_u64.checked_shl(number).unwrap_or(0)
 }
 
 /// Whether a field is a message that the fold looks into, beside lines and references.
-fn has_details(number: u32) -> bool {
+pub(super) fn has_details(number: u32) -> bool {
     matches!(number, 10 | 12 | 24..=62)
 }
 
 /// The values of a message. Tags and lengths of short texts are ASCII, so that most messages are
 /// text as a whole, which is checked once for all that is in it.
-fn said(message: &[u8]) -> impl Iterator<Item = (u32, Said<'_>)> {
+pub(super) fn said(message: &[u8]) -> impl Iterator<Item = (u32, Said<'_>)> {
     let whole = std::str::from_utf8(message).ok();
     let mut walk = fields(message);
     std::iter::from_fn(move || {
@@ -395,12 +378,13 @@ fn said(message: &[u8]) -> impl Iterator<Item = (u32, Said<'_>)> {
 }
 
 /// Text that was checked to be UTF-8 when the event was accepted.
-fn text(bytes: &[u8]) -> &str {
+pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::heard::Heard;
     use super::super::schema::{Kind, schema};
     use super::*;
     use crate::event::Event;
@@ -439,7 +423,8 @@ mod tests {
         let event = Event::from_json(json, &Limits::default()).unwrap();
         let recorded =
             RecordedEvent { offset: 1, revision: 0, recorded_at_ns: 0, event, previous: [0; 32] };
-        let fact = Fact::of(&recorded);
+        let heard = Heard::of(std::slice::from_ref(&recorded));
+        let fact = heard.facts().next().unwrap();
         assert_eq!((fact.precision, fact.fact_id, fact.sequence), (3, "f", "7"));
         assert_eq!(fact.text(path::HOLD_ID), "h");
         assert_eq!(fact.numbers(path::HOLD_BLOCKS), [1, 3]);

@@ -24,7 +24,7 @@ pub struct AsOf {
 }
 
 impl Ledger {
-    pub(super) fn basis(&self, as_of: AsOf) -> Result<u64, QueryError> {
+    pub(crate) fn basis(&self, as_of: AsOf) -> Result<u64, QueryError> {
         self.check_times(as_of)?;
         let Head { point, .. } = self.head_now();
         let mut basis = point.offset;
@@ -60,7 +60,7 @@ impl Ledger {
 }
 
 impl AsOf {
-    pub(super) fn includes(&self, recorded: &RecordedEvent) -> bool {
+    pub(crate) fn includes(&self, recorded: &RecordedEvent) -> bool {
         self.occurred_at_ns.is_none_or(|latest| recorded.timeline_ns() <= latest)
     }
 }

@@ -8,7 +8,7 @@ use super::{AsOf, Ledger};
 use crate::event::RecordedEvent;
 use crate::log::order_hash;
 use crate::num::u64_from;
-use crate::order::{UNRESOLVED_PREFIX, link_targets, said_about};
+use crate::order::{UNRESOLVED_PREFIX, link_targets, links, said_about};
 use crate::proto::{OrderRelationKind, RelatedOrder};
 use crate::view::{histories_of, names_others, targets_of};
 
@@ -85,6 +85,38 @@ impl Ledger {
         }
         let (own_revision, incoming) = (u64_from(own.len()), Vec::new());
         Ok(Some(FullHistory { own_revision, events: included(own, as_of), incoming, basis }))
+    }
+
+    /// The other histories that belong beside an order where it is shown as a whole: those that it
+    /// has linked, its parts and what it was merged with, and those that say something about it.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let ledger = order_ledger::Ledger::open(&folder, Default::default())?;
+    /// let related = ledger.related_histories("erp/100045", order_ledger::AsOf::default())?;
+    /// assert!(related.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`QueryError::BeyondHead`], [`QueryError::InFuture`], and where log or views cannot be read.
+    pub fn related_histories(
+        &self,
+        correlation_id: &str,
+        as_of: AsOf,
+    ) -> Result<BTreeSet<String>, QueryError> {
+        let basis = self.basis(as_of)?;
+        let own = links(&self.own(correlation_id, basis)?);
+        let mut related: BTreeSet<String> = own.into_iter().map(|link| link.target).collect();
+        for other in self.others(correlation_id, basis)? {
+            if !said_about(correlation_id, (&other, &self.own(&other, basis)?)).is_empty() {
+                related.insert(other);
+            }
+        }
+        related.remove(correlation_id);
+        Ok(related)
     }
 
     /// The orders that may say something about an order.

@@ -45,6 +45,7 @@ pub(crate) use lookout::{Lookout, Wait};
 pub(crate) use page::{page_rows, token, token_of};
 pub(crate) use pick::EntryPlace;
 pub use progress::Progress;
+pub(crate) use query::with_lateness;
 pub use query::{Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub(crate) use replay::Place;
 pub use replay::{Chunk, Follow, Replay};
@@ -186,6 +187,11 @@ impl Ledger {
     /// Where its files are.
     pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
+    }
+
+    /// What orders are folded with.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// The limits that the ledger was opened with.

@@ -335,7 +335,7 @@ impl Ledger {
 }
 
 /// Marks events, given in the order in which the ledger took them, that came behind later ones.
-fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
+pub(crate) fn with_lateness(recorded: Vec<RecordedEvent>) -> Vec<TimelineRow> {
     let mut newest = None;
     recorded
         .into_iter()

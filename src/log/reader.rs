@@ -91,17 +91,13 @@ impl LogReader {
         while let Some(&first) = rest.first() {
             let segment = self.holding(first.offset)?;
             let segment_end = self.segments.after(segment.first_offset);
-            let mut last = first.position;
-            let near = rest.iter().take_while(|place| {
-                let gap = place.position.checked_sub(last);
-                last = place.position;
-                place.offset < segment_end
-                    && gap.is_some_and(|gap| gap <= GAP_LEN)
-                    && last - first.position <= GATHER_LEN
-            });
-            let near = near.count().max(1);
-            let (group, later) = rest.split_at(near);
-            read_entries(&segment, group, &mut bytes, &mut each)?;
+            let within = rest.partition_point(|place| place.offset < segment_end).max(1);
+            let (mut places, later) = rest.split_at(within);
+            while !places.is_empty() {
+                let (group, others) = places.split_at(near(places));
+                read_entries(&segment, group, &mut bytes, &mut each)?;
+                places = others;
+            }
             rest = later;
         }
         Ok(())
@@ -269,6 +265,18 @@ fn whole_blocks(bytes: &[u8], from: Point, head: u64) -> Result<Point, (Point, D
         at = behind(at, &header);
     }
     if at == from { Err((from, Defect::Length("block"))) } else { Ok(at) }
+}
+
+/// How many of the first entries are read at once; one at least.
+fn near(places: &[Point]) -> usize {
+    let Some(first) = places.first() else { return 0 };
+    let mut last = first.position;
+    let near = places.iter().take_while(|place| {
+        let gap = place.position.checked_sub(last);
+        last = place.position;
+        gap.is_some_and(|gap| gap <= GAP_LEN) && last - first.position <= GATHER_LEN
+    });
+    near.count().max(1)
 }
 
 fn read_entries(

@@ -142,7 +142,7 @@ fn differences<'a>(copy: &Fact<'a>, original: &Fact<'a>) -> Vec<Difference<'a>> 
     let Some(counter) = counter_of(copy.kind) else { return Vec::new() };
     let mut told: Vec<(&str, &str, bool, Quantity)> = Vec::new();
     for (fact, is_copy) in [(copy, true), (original, false)] {
-        for line in &fact.lines {
+        for line in fact.lines {
             let Some(quantity) = Quantity::of(line.quantity) else { return Vec::new() };
             told.push((line.line_id, line.unit, is_copy, quantity));
         }

@@ -54,6 +54,10 @@ pub(crate) fn only(about: &[About], fact: FactIndex) -> Option<usize> {
 
 /// The sums by line.
 fn goods_of(mut parts: Goods) -> Goods {
+    let is_summed = parts.is_sorted_by(|(one, _), (other, _)| one < other);
+    if is_summed && parts.iter().all(|(_, quantity)| quantity.is_positive()) {
+        return parts;
+    }
     parts.sort_unstable_by_key(|(line, _)| *line);
     let of_lines = parts.chunk_by(|(one, _), (other, _)| one == other);
     let sums = of_lines.filter_map(|of_line| {

@@ -10,12 +10,13 @@ use super::moves::Reach;
 use super::policy::Policy;
 use super::quantity::Quantity;
 use super::words::Dimension;
-use crate::event::{Fact, Kind, path};
+use crate::event::{Fact, Heard, Kind, path};
 use crate::proto::Agreement;
 
 /// What each event of an order changed, by offset. An event that is not in it changed nothing.
 pub(crate) fn effects(history: &History<'_>, policy: &Policy) -> HashMap<u64, Vec<String>> {
-    let folded = Folded::of(history, policy);
+    let heard = Heard::of(history.events);
+    let folded = Folded::of((history, &heard), policy);
     let mut told = Told { folded: &folded, effects: HashMap::new() };
     told.standings();
     told.postings();

@@ -163,7 +163,7 @@ fn releases<'a>(facts: &Facts<'a>) -> HashMap<Option<&'a str>, Vec<FactIndex>> {
         if !fact.has_lines() {
             releases.entry(None).or_default().push(index);
         }
-        for line in &fact.lines {
+        for line in fact.lines {
             releases.entry(Some(line.line_id)).or_default().push(index);
         }
     }
@@ -184,7 +184,7 @@ struct Settling<'s, 'a> {
 
 impl<'a> Settling<'_, 'a> {
     fn shorted(&self, found: &mut Vec<Exception<'a>>, (index, fact): (FactIndex, &Fact<'a>)) {
-        for said in &fact.lines {
+        for said in fact.lines {
             let Some(line) = self.lines.postings.find(said.line_id) else { continue };
             // A backorder that was released after the short takes its place.
             let released = self.released_after(index, said.line_id);
@@ -206,7 +206,7 @@ impl<'a> Settling<'_, 'a> {
     fn backordered(&self, found: &mut Vec<Exception<'a>>, (index, fact): (FactIndex, &Fact<'a>)) {
         let new_line = self.lines.postings.find(fact.text(path::BACKORDER_NEW_LINE_ID));
         let elsewhere = !fact.text(path::BACKORDER_NEW_ORDER).is_empty();
-        for said in &fact.lines {
+        for said in fact.lines {
             let Some(line) = self.lines.postings.find(said.line_id) else { continue };
             let heir = new_line.unwrap_or(line);
             let mut exception = made_of(index, fact, "INV.OOS");

@@ -7,8 +7,7 @@ use super::authority::authority;
 use super::moment::{self, Doubt, Times, UNKNOWN, until_ns};
 use super::names::ByName;
 use super::policy::Policy;
-use crate::event::{Event, Fact, Kind, RecordedEvent, path, same_content};
-use crate::num::u64_from;
+use crate::event::{Event, Fact, Heard, Kind, path, same_content};
 use crate::proto::{self, CorrectionKind};
 
 /// Place of a fact in [`Facts::all`].
@@ -41,8 +40,8 @@ pub(crate) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn of(events: &'a [RecordedEvent], policy: &Policy) -> Self {
-        let mut all: Vec<Fact<'a>> = events.iter().map(Fact::of).collect();
+    pub(crate) fn of(heard: &'a Heard<'a>, policy: &Policy) -> Self {
+        let mut all: Vec<Fact<'a>> = heard.facts().collect();
         let times = Times::of(policy);
         all.sort_by(|one, other| moment::compare(one, other, times));
         let standings = all.iter().map(|fact| match fact.kind {
@@ -51,8 +50,8 @@ impl<'a> Facts<'a> {
             _ => Standing::Counts,
         });
         let standings = standings.collect();
-        let doubts = vec![None; all.len()];
-        let mut facts = Self { all, standings, doubts, corrections: Vec::new() };
+        let (doubts, corrections) = (Vec::new(), Vec::new());
+        let mut facts = Self { all, standings, doubts, corrections };
         facts.leave_out_repetitions();
         facts.correct();
         facts.leave_out_retellings();
@@ -327,11 +326,24 @@ pub(crate) fn counts(facts: &Facts<'_>) -> (Vec<proto::EventTypeCount>, Vec<prot
     (types.collect(), sources.collect())
 }
 
+/// Few orders have more types of events, or sources.
+const NAMES: usize = 16;
+
+/// How often each name comes, sorted by name. Most names are few, and come in a row.
 fn tally<'a>(names: impl Iterator<Item = &'a str>) -> Vec<(&'a str, u64)> {
-    let mut sorted: Vec<&str> = names.collect();
-    sorted.sort_unstable();
-    sorted
-        .chunk_by(|one, other| one == other)
-        .filter_map(|same| same.first().map(|name| (*name, u64_from(same.len()))))
-        .collect()
+    let mut counted: Vec<(&str, u64)> = Vec::with_capacity(names.size_hint().0.min(NAMES));
+    let mut last = 0;
+    for name in names {
+        if counted.get(last).is_none_or(|(known, _)| *known != name) {
+            let found = counted.binary_search_by(|(known, _)| (*known).cmp(name));
+            last = found.unwrap_or_else(|place| {
+                counted.insert(place, (name, 0));
+                place
+            });
+        }
+        if let Some((_, count)) = counted.get_mut(last) {
+            *count += 1;
+        }
+    }
+    counted
 }

@@ -18,6 +18,7 @@ use super::shipment::Shipping;
 use super::violations::violations_of;
 use super::words::{Dimension, Word};
 use super::{History, parcels};
+use crate::event::Heard;
 use crate::proto;
 
 /// All that is known of an order.
@@ -39,8 +40,9 @@ pub(crate) struct Folded<'a> {
 }
 
 impl<'a> Folded<'a> {
-    pub(crate) fn of(history: &History<'a>, policy: &Policy) -> Self {
-        let mut folded = Self::of_facts(history, policy);
+    /// `heard` is what the events of the history say.
+    pub(crate) fn of((history, heard): (&History<'a>, &'a Heard<'a>), policy: &Policy) -> Self {
+        let mut folded = Self::of_facts((history, heard), policy);
         folded.claims = claims_of(&folded.facts, |dimension, at_ns| {
             folded.range_at(history, policy, (dimension, at_ns))
         });
@@ -51,8 +53,8 @@ impl<'a> Folded<'a> {
     }
 
     /// Without claims and rules.
-    fn of_facts(history: &History<'a>, policy: &Policy) -> Self {
-        let facts = Facts::of(history.events, policy);
+    fn of_facts((history, heard): (&History<'a>, &'a Heard<'a>), policy: &Policy) -> Self {
+        let facts = Facts::of(heard, policy);
         let mut lines = Lines::of(&facts);
         let packages = Packages::of(&facts, &lines);
         let mut shipping = Shipping::of((&facts, &lines), &packages, policy);
@@ -92,7 +94,8 @@ impl<'a> Folded<'a> {
         let until = history.events.iter().filter(|recorded| recorded.timeline_ns() <= at_ns);
         let events: Vec<_> = until.cloned().collect();
         let history = History { events: &events, ..*history };
-        Folded::of_facts(&history, policy).range(dimension)
+        let heard = Heard::of(&events);
+        Folded::of_facts((&history, &heard), policy).range(dimension)
     }
 
     /// Low, high and word of one side.

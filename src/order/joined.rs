@@ -65,7 +65,7 @@ impl<'a> Postings<'a> {
                 && fact.kind == Kind::CARTON_CLOSED
                 && !names(fact).iter().chain([&name]).any(|name| packed.contains(name))
             {
-                for said in &fact.lines {
+                for said in fact.lines {
                     let line = self.line(said);
                     if let Some(quantity) = Quantity::of(said.quantity) {
                         let place = (line, Counter::PACKED);

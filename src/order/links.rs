@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::facts::Facts;
 use super::policy::Policy;
-use crate::event::{Event, Fact, Kind, RecordedEvent, path};
+use crate::event::{Event, Fact, Heard, Kind, RecordedEvent, path};
 use crate::proto::{OrderRelationKind as Relation, RelatedOrder};
 
 /// Histories of events that name no known order stand under this, then the source and its number.
@@ -36,7 +36,8 @@ pub(crate) fn link_targets(event: &Event) -> BTreeSet<String> {
         previous: [0; 32],
     };
     let own = event.correlation_id();
-    named_by(&Fact::of(&recorded), own).into_iter().map(|(target, _)| target).collect()
+    let heard = Heard::of(std::slice::from_ref(&recorded));
+    heard.facts().flat_map(|fact| named_by(&fact, own)).map(|(target, _)| target).collect()
 }
 
 /// Whether an event may change what its order says of others.
@@ -51,7 +52,8 @@ pub(crate) fn links(own: &[RecordedEvent]) -> Vec<Link> {
         return Vec::new();
     }
     let order = own.first().map_or("", |first| first.event.correlation_id());
-    let facts = Facts::of(own, &Policy::default());
+    let heard = Heard::of(own);
+    let facts = Facts::of(&heard, &Policy::default());
     let mut links: Vec<Link> = Vec::new();
     let mut known: HashSet<(String, Relation)> = HashSet::new();
     for (_, fact) in facts.counting() {
@@ -111,7 +113,7 @@ fn named_by(fact: &Fact<'_>, own: &str) -> Vec<(String, Relation)> {
     let mut named = Vec::new();
     match fact.kind {
         Kind::REF_LINKED | Kind::REF_UNLINKED => {
-            for reference in &fact.references {
+            for reference in fact.references {
                 let target = if reference.value.starts_with(UNRESOLVED_PREFIX) {
                     reference.value.to_owned()
                 } else {

@@ -40,13 +40,14 @@ pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milesto
         }
     }
     let mut found = Vec::with_capacity(facts.all.len());
+    let mut missing = Vec::with_capacity(lines.list.len());
     for (kind, row, counter) in MILESTONES.iter() {
         let reached = first.get(kind.place()).copied().flatten();
         let implied = |counter| lines.list.iter().any(|line| line.implied(counter).is_positive());
         if reached.is_none() && !counter.is_some_and(implied) {
             continue;
         }
-        let completed = counter.and_then(|counter| completed_by(lines, counter));
+        let completed = counter.and_then(|counter| completed_by(lines, counter, &mut missing));
         found.push(Milestone {
             name: row.name.to_owned(),
             implied: reached.is_none(),
@@ -58,7 +59,12 @@ pub(crate) fn milestones_of(facts: &Facts<'_>, lines: &Lines<'_>) -> Vec<Milesto
 }
 
 /// The fact with which a counter had reached the demand of every line, if anything is left of it.
-fn completed_by(lines: &Lines<'_>, counter: Counter) -> Option<FactIndex> {
+/// `missing` is room for what lacks of each line.
+fn completed_by(
+    lines: &Lines<'_>,
+    counter: Counter,
+    missing: &mut Vec<Quantity>,
+) -> Option<FactIndex> {
     let net: Quantity = lines.list.iter().map(|line| line.sum(counter)).sum();
     if !net.is_positive() {
         return None;
@@ -68,13 +74,15 @@ fn completed_by(lines: &Lines<'_>, counter: Counter) -> Option<FactIndex> {
         let is_heir = counter == Counter::RELEASED && !line.name.parent_line_id.is_empty();
         is_heir && !line.posted.get(counter) && line.effective.get(counter) >= line.live()
     };
-    let missing = lines.list.iter();
-    let missing = missing.map(|line| if follows(line) { Quantity::ZERO } else { line.live() });
-    let mut missing: Vec<Quantity> = missing.collect();
+    missing.clear();
+    let live = |line: &Line<'_>| if follows(line) { Quantity::ZERO } else { line.live() };
+    missing.extend(lines.list.iter().map(live));
     let mut lacking = missing.iter().filter(|missing| missing.is_positive()).count();
-    let postings = lines.postings.list.iter();
     let mut completed = None;
-    for posting in postings.filter(|one| one.counter == counter && lines.counts(one)) {
+    for posting in lines.postings.list.iter().filter(|one| one.counter == counter) {
+        if !lines.counts(posting) {
+            continue;
+        }
         if let Some(missing) = missing.get_mut(posting.line) {
             lacking -= usize::from(missing.is_positive());
             *missing = *missing - posting.quantity;

@@ -59,7 +59,7 @@ pub(crate) use rules::RULES;
 pub(crate) use status::{OrderStatus, Standing};
 pub(crate) use words::{Dimension, Word};
 
-use crate::event::RecordedEvent;
+use crate::event::{Heard, RecordedEvent};
 use crate::proto;
 use folded::Folded;
 
@@ -85,7 +85,8 @@ pub(crate) struct Derived {
 
 /// What lists and look-ups need of an order.
 pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
-    let folded = Folded::of(history, policy);
+    let heard = Heard::of(history.events);
+    let folded = Folded::of((history, &heard), policy);
     let references = references::references_of(&folded.facts);
     Derived { status: show::status_of(&folded, history), references }
 }
@@ -114,5 +115,6 @@ pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
 /// ```
 #[must_use]
 pub fn fold(history: &History<'_>, policy: &Policy) -> proto::Order {
-    show::order_of(&Folded::of(history, policy), history)
+    let heard = Heard::of(history.events);
+    show::order_of(&Folded::of((history, &heard), policy), history)
 }

@@ -163,7 +163,7 @@ impl<'a> Postings<'a> {
     /// Claims say nothing of lines.
     pub(super) fn name_lines(&mut self, fact: &Fact<'a>) {
         if fact.group() != Some(Group::Meta) {
-            for said in &fact.lines {
+            for said in fact.lines {
                 self.line(said);
             }
         }
@@ -217,7 +217,7 @@ impl<'a> Postings<'a> {
 
     fn add(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let whole = fact.text(path::CANCELLATION_SCOPE) == "order" && counter == Counter::CANCELLED;
-        for said in &fact.lines {
+        for said in fact.lines {
             let line = self.line(said);
             match Quantity::of(said.quantity) {
                 Some(quantity) if !whole => {
@@ -249,7 +249,7 @@ impl<'a> Postings<'a> {
             Stage::WAVED => fact.text(path::WAVE_ID),
             _ => fact.text(path::RELEASE_ID),
         };
-        for said in &fact.lines {
+        for said in fact.lines {
             let line = self.line(said);
             self.mark(index, (Some(line), Reach::Lift(stage)), thing);
         }
@@ -261,7 +261,7 @@ impl<'a> Postings<'a> {
     fn take(&mut self, index: FactIndex, fact: &Fact<'a>, counter: Counter) {
         let mut lines = Vec::new();
         let returned = fact.kind == Kind::SHIPMENT_RETURNED_TO_SENDER;
-        for said in &fact.lines {
+        for said in fact.lines {
             let line = self.line(said);
             if fact.kind == Kind::ORDER_REOPENED {
                 self.reopened.push((line, index));

@@ -152,7 +152,7 @@ enum From<'a> {
 
 /// Every reference of an event that something can be found by, without its role.
 fn each_reference<'a>(fact: &Fact<'a>, mut each: impl FnMut(FactReference<'a>, From<'a>)) {
-    for reference in &fact.references {
+    for reference in fact.references {
         if !reference.kind.is_empty() && !reference.value.is_empty() {
             each(FactReference { role: "", ..*reference }, From::Issuer);
         }

@@ -72,7 +72,7 @@ impl<'a> Return<'a> {
             Kind::RETURN_CLOSED => self.end = Some("closed"),
             _ => {}
         }
-        for line in &fact.lines {
+        for line in fact.lines {
             let quantity = Quantity::of(line.quantity).unwrap_or_default();
             let place = self.lines.iter().position(|(id, ..)| *id == line.line_id);
             let place = place.unwrap_or_else(|| {

@@ -153,12 +153,13 @@ fn related_orders(folded: &Folded<'_>, history: &History<'_>) -> Vec<proto::Rela
 /// An event in short.
 pub(crate) fn event_summary(recorded: &RecordedEvent) -> proto::EventSummary {
     let event = &recorded.event;
+    let [source, event_id, event_type] = event.source_id_and_type().map(str::to_owned);
     proto::EventSummary {
         offset: recorded.offset,
         revision: recorded.revision,
-        r#type: event.event_type().to_owned(),
-        source: event.source().to_owned(),
-        event_id: event.event_id().to_owned(),
+        r#type: event_type,
+        source,
+        event_id,
         occurred_at: event.occurred_at_ns().map(timestamp),
         recorded_at: Some(timestamp(signed(recorded.recorded_at_ns))),
     }

@@ -28,13 +28,12 @@ struct Offsets {
 pub(super) fn shown_lines(folded: &Folded<'_>) -> Vec<proto::OrderLine> {
     let agreed = agreed(folded);
     let mut uncounted = uncounted(folded);
-    let offsets = offsets_by_line(folded);
-    let mut lines: Vec<(LineIndex, &Line<'_>, Offsets)> = Vec::with_capacity(offsets.len());
-    let with_offsets = folded.lines.list.iter().zip(offsets).enumerate();
-    lines.extend(with_offsets.map(|(index, (line, offsets))| (index, line, offsets)));
-    lines.sort_by_key(|(_, line, _)| Natural(line.name.line_id));
+    let mut offsets = offsets_by_line(folded);
+    let mut lines: Vec<(LineIndex, &Line<'_>)> = folded.lines.list.iter().enumerate().collect();
+    lines.sort_by_key(|(_, line)| Natural(line.name.line_id));
     let mut shown: Vec<proto::OrderLine> = Vec::with_capacity(lines.len());
-    for (index, line, offsets) in lines {
+    for (index, line) in lines {
+        let Some(offsets) = offsets.get_mut(index) else { continue };
         shown.push(shown_line(folded, (index, line), (offsets, &agreed)));
         if let (Some(uncounted), Some(shown)) = (uncounted.remove(&index), shown.last_mut()) {
             shown.uncounted = uncounted;
@@ -107,7 +106,7 @@ fn rising(mut offsets: Vec<u64>) -> Vec<u64> {
 fn shown_line(
     folded: &Folded<'_>,
     (index, line): (LineIndex, &Line<'_>),
-    (mut offsets, agreed): (Offsets, &[u64]),
+    (offsets, agreed): (&mut Offsets, &[u64]),
 ) -> proto::OrderLine {
     let range = |ranges: &[Range], dimension, offsets: Vec<u64>| {
         let range = ranges.get(index).copied();
@@ -119,6 +118,8 @@ fn shown_line(
     if word < released {
         offsets.commercial.extend(agreed);
     }
+    let (commercial, fulfillment) =
+        (std::mem::take(&mut offsets.commercial), std::mem::take(&mut offsets.fulfillment));
     let mut shown = proto::OrderLine {
         line_id: line.name.line_id.to_owned(),
         parent_line_id: line.name.parent_line_id.to_owned(),
@@ -128,8 +129,8 @@ fn shown_line(
         demand: line.demand.text(),
         demand_inferred: !line.demand_is_known(),
         open_quantity: line.open.text(),
-        commercial: range(&folded.commercial.lines, Dimension::Commercial, offsets.commercial),
-        fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, offsets.fulfillment),
+        commercial: range(&folded.commercial.lines, Dimension::Commercial, commercial),
+        fulfillment: range(&folded.fulfillment.lines, Dimension::Fulfillment, fulfillment),
         ..proto::OrderLine::default()
     };
     for counter in Counter::all() {

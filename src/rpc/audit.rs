@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status, async_trait};
 
+use super::evidence::export_evidence;
 use super::reads::Reads;
 use super::status::{IntoStatus, invalid, status};
 use super::wire;
@@ -19,7 +20,7 @@ use crate::time::{signed, timestamp};
 
 /// The audit of one ledger.
 #[derive(Clone, Debug)]
-pub(super) struct Audits {
+pub(crate) struct Audits {
     ledger: Arc<Ledger>,
     options: AuditOptions,
     /// Opened when somebody asks for it first.
@@ -31,6 +32,10 @@ pub(super) struct Audits {
 impl Audits {
     pub(super) fn new(ledger: Arc<Ledger>, options: AuditOptions, reads: Reads) -> Self {
         Self { ledger, options, audit: Arc::default(), reads }
+    }
+
+    pub(super) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// Opens it where it is not open.
@@ -212,7 +217,7 @@ impl AuditService for Audits {
             let scope = || "orders that pass a filter".to_owned();
             self.reads.of_many("ExportEvidence", &request, scope).await?;
         }
-        Err(Status::unimplemented("later"))
+        export_evidence(self, request.into_inner()).await.map(Response::new)
     }
 
     async fn create_seal(
@@ -259,8 +264,13 @@ impl IntoStatus for AuditError {
             }
             Self::PeriodExists { .. } => plain(Code::AlreadyExists, "PERIOD_EXISTS"),
             Self::UnknownPeriod(_) => plain(Code::NotFound, "UNKNOWN_PERIOD"),
-            Self::OtherOrigin { .. } | Self::Key { .. } | Self::KeyName { .. } => {
-                plain(Code::FailedPrecondition, "AUDIT_MISCONFIGURED")
+            Self::OtherOrigin { .. }
+            | Self::Key { .. }
+            | Self::KeyName { .. }
+            | Self::KeyOrigin(_) => plain(Code::FailedPrecondition, "AUDIT_MISCONFIGURED"),
+            Self::Unproven(_) => {
+                tracing::error!(error = %message, "evidence was refused");
+                plain(Code::DataLoss, "UNPROVEN")
             }
             Self::AlreadyOpen => plain(Code::FailedPrecondition, "ALREADY_OPEN"),
             Self::Closed => {

@@ -14,7 +14,6 @@ use super::delivery::Delivery;
 use super::reads::Reads;
 use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
-use super::wire::audit_service_client::AuditServiceClient as StoredAuditClient;
 use super::wire::audit_service_server::AuditServiceServer;
 use super::wire::delivery_service_client::DeliveryServiceClient as StoredDeliveryClient;
 use super::wire::delivery_service_server::DeliveryServiceServer;
@@ -53,8 +52,8 @@ type Way = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, BoxErr
 pub(crate) type LedgerClient = StoredLedgerClient<Way>;
 /// A client of its consumers, the same way.
 pub(crate) type DeliveryClient = StoredDeliveryClient<Way>;
-/// A client of its audit.
-pub(crate) type AuditClient = StoredAuditClient<Way>;
+/// A client of its audit, whose messages hold no events: they are those that everybody sees.
+pub(crate) type AuditClient = AuditServiceClient<Way>;
 
 /// The clients of one ledger.
 #[derive(Clone, Debug)]
@@ -115,7 +114,7 @@ impl Clients {
             ledger: StoredLedgerClient::new(way.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
-            audit: StoredAuditClient::new(way.clone())
+            audit: AuditServiceClient::new(way.clone())
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
             delivery: StoredDeliveryClient::new(way)

@@ -11,6 +11,7 @@ mod convert;
 mod dead_letters;
 mod delivery;
 mod encode;
+mod evidence;
 mod explain;
 mod opening;
 mod orders;
@@ -36,6 +37,7 @@ pub use serve::{ServeError, ServeOptions, serve};
 pub(crate) use client::{
     AuditClient, Clients, DeliveryClient, LedgerClient, connect, connect_local,
 };
+pub(crate) use serve::{open_audit, serve_audited};
 pub(crate) use silence::{SILENCE_MAX, heard};
 pub(crate) use status::{class_of, error_details};
 pub(crate) use tonic::{Code, Status, Streaming};

@@ -23,7 +23,7 @@ use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::audit_service_server::AuditServiceServer;
 use super::wire::delivery_service_server::DeliveryServiceServer;
 use super::wire::ledger_service_server::LedgerServiceServer;
-use crate::audit::{AuditError, AuditOptions, ReadLog};
+use crate::audit::{AuditError, AuditOptions, ReadLog, VerifierKey};
 use crate::delivery::DeadLetters;
 use crate::event::DESCRIPTORS;
 use crate::ledger::Ledger;
@@ -116,22 +116,41 @@ pub async fn serve(
     options: ServeOptions,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
+    let audits = open_audit(&ledger, &options).await?.0;
+    serve_audited((listener, ledger), audits, options, shutdown).await
+}
+
+/// Opens the audit of a ledger for [`serve_audited`]; also the public halves of its keys.
+pub(crate) async fn open_audit(
+    ledger: &Arc<Ledger>,
+    options: &ServeOptions,
+) -> Result<(Audits, Vec<VerifierKey>), AuditError> {
+    let reads = if options.audit_reads {
+        Reads::into(ReadLog::open(Arc::clone(ledger)).map_err(AuditError::from)?)
+    } else {
+        Reads::default()
+    };
+    let audits = Audits::new(Arc::clone(ledger), options.audit.clone(), reads);
+    let keys = audits.open().await?.verifier_keys().to_vec();
+    Ok((audits, keys))
+}
+
+/// As [`serve`], with an audit that is open.
+pub(crate) async fn serve_audited(
+    (listener, ledger): (TcpListener, Arc<Ledger>),
+    audits: Audits,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), ServeError> {
     let (end, ending) = watch::channel(false);
     let (health, health_service) = tonic_health::server::health_reporter();
     let ends = || Shutdown::watching(ending.clone());
     let letters = DeadLetters::of(Arc::clone(&ledger));
-    let reads = if options.audit_reads {
-        Reads::into(ReadLog::open(Arc::clone(&ledger)).map_err(AuditError::from)?)
-    } else {
-        Reads::default()
-    };
-    let audits = Audits::new(Arc::clone(&ledger), options.audit.clone(), reads.clone());
-    audits.open().await?;
     let service = Service::new((letters.clone(), audits.clone()), ends(), options.heartbeat);
     let service = LedgerServiceServer::new(service)
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);
-    let consumers = Delivery::new((letters, reads), ends());
+    let consumers = Delivery::new((letters, audits.reads.clone()), ends());
     let delivery = DeliveryServiceServer::new(consumers.clone())
         .max_decoding_message_size(options.message_bytes_max)
         .max_encoding_message_size(usize::MAX);

@@ -9,6 +9,7 @@
 )]
 
 mod append;
+mod audit;
 mod bad_lines;
 mod consume;
 mod consumer;

@@ -3,7 +3,7 @@
 use crate::events::lines;
 use crate::support::{Folder, Running, Server, order_ledger, run};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 22] = [
     "serve",
     "import",
     "append",
@@ -17,6 +17,11 @@ const COMMANDS: [&str; 17] = [
     "consumer",
     "consume",
     "parked",
+    "checkpoint",
+    "seal",
+    "periods",
+    "evidence",
+    "key",
     "verify",
     "stats",
     "demo",
@@ -56,6 +61,12 @@ fn what_cannot_be_meant_is_a_usage_error() {
         (&["consumer", "forget"], "forget"),
         (&["consume"], "<CONSUMER>"),
         (&["parked", "skip", "erp", "--actor", "ann"], "--reason"),
+        (&["serve", "--origin", "Orders"], "Orders"),
+        (&["serve", "--seal-interval", "often"], "often"),
+        (&["evidence", "erp/1"], "--out"),
+        (&["seal", "--label", "2026-Q3"], "--actor"),
+        (&["verify", "bundle", "e.html"], "--key"),
+        (&["verify", "sample", "-n", "many", "--key", "k"], "many"),
     ] {
         let refused = run(arguments);
         assert!(refused.failed(2).contains(named), "{arguments:?}: {}", refused.err);

@@ -15,6 +15,7 @@
 
 mod append;
 mod append_stream;
+mod audit;
 mod basis;
 mod consumers;
 mod dead_letters;

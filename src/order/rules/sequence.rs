@@ -294,7 +294,7 @@ impl<'c> Work<'c> {
                 work.scans.push(index);
             } else if is_execution(fact.kind) {
                 work.all.push(index);
-                for line in &fact.lines {
+                for line in fact.lines {
                     let its = work.by_line.entry(line.line_id).or_default();
                     if its.last() != Some(&index) {
                         its.push(index);
