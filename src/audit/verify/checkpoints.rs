@@ -97,7 +97,9 @@ impl Checkpoints {
                 Ok(found) => {
                     place.found |= !found.is_empty();
                     let from_elsewhere = place.from_elsewhere;
-                    found.into_iter().for_each(|kept| self.add(from_elsewhere, kept));
+                    for kept in found {
+                        self.add(from_elsewhere, kept);
+                    }
                 }
                 Err(error) => self.failed = self.failed.take().or(Some(error.into())),
             }

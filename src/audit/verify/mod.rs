@@ -2,6 +2,7 @@
 //! again from the bytes that are stored. Changes nothing. Does not know what a verdict looks like
 //! to people, nor how proofs that left the ledger are checked.
 
+mod behind;
 mod checkpoints;
 mod seals;
 
@@ -20,6 +21,7 @@ use super::tree::Edge;
 use crate::event::RecordedEvent;
 use crate::ledger::{CheckedEntry, ClosedLedger, OpenError, Progress, VerifyReport};
 use crate::log::{Disk, FileSystem, Hash, read_file};
+use behind::Behind;
 use checkpoints::Checkpoints;
 use seals::Seals;
 
@@ -190,13 +192,19 @@ pub fn verify_ledger(
     let mut run = Run {
         tree: Edge::default(),
         tiles: Vec::new(),
-        seals: Seals::new(ledger.own_entries()),
         checkpoints: Checkpoints::open(folder.join(CHECKPOINTS_FOLDER), options)?,
         origins: vec![first_origin(&ledger.id_text())],
         defects: Vec::new(),
     };
     run.checkpoints.read_origin(&first_origin(&ledger.id_text()), &run.tree);
-    let mut report = ledger.verify(|entry| run.entry(entry), progress)?;
+    let mut behind = Behind::start(Seals::new(ledger.own_entries()))?;
+    let each = |entry: &CheckedEntry<'_>| {
+        behind.take(entry);
+        run.entry(entry);
+    };
+    let mut report = ledger.verify(each, progress)?;
+    let (seals, mut seal_defects) = behind.finish();
+    report.defects.append(&mut seal_defects);
     report.defects.append(&mut run.defects);
     if options.keys.is_empty() {
         report.notes.extend(key_notes);
@@ -204,10 +212,10 @@ pub fn verify_ledger(
     report.notes.extend(run.tiles_note(&**disk, &audit_folder.join(TILES_FILE)));
     let id = ledger.id();
     let place = DirectoryPlace { disk: Arc::clone(disk), folder: audit_folder, ledger_id: id };
-    report.notes.extend(run.directory_note(&place));
+    report.notes.extend(directory_note(&place, &seals));
     let log = (run.tree.size(), &*run.origins);
     let compared = run.checkpoints.compare(keys, log)?;
-    let doubts = run.doubts(&compared, !options.keys.is_empty());
+    let doubts = run.doubts(&compared, (seals.seal_count, !options.keys.is_empty()));
     report.defects.extend(compared.iter().filter_map(|one| match &one.finding {
         CheckpointFinding::Differs(why) => {
             Some(format!("checkpoint {}: {why}", one.path.display()))
@@ -220,9 +228,9 @@ pub fn verify_ledger(
         doubts,
         root: run.tree.root(),
         origins: run.origins,
-        seal_count: run.seals.seal_count,
-        sealed: run.seals.covered,
-        periods: run.seals.periods,
+        seal_count: seals.seal_count,
+        sealed: seals.covered,
+        periods: seals.periods,
         checkpoints: compared,
         keys_from_ledger: options.keys.is_empty(),
     })
@@ -233,7 +241,6 @@ struct Run {
     tree: Edge,
     /// The hashes of [`STORED_LEVEL`].
     tiles: Vec<u8>,
-    seals: Seals,
     checkpoints: Checkpoints,
     origins: Vec<String>,
     defects: Vec<String>,
@@ -248,12 +255,11 @@ impl Run {
             }
         });
         self.checkpoints.passed(&self.tree);
-        self.seals.take(entry);
-        let Some(own) = entry.own else { return };
-        let defects = [self.seals.check(own), self.origin(own)];
-        let room = DEFECTS_MAX.saturating_sub(self.defects.len());
-        let defects = defects.into_iter().flatten().take(room);
-        self.defects.extend(defects.map(|what| format!("offset {}: {what}", entry.offset)));
+        if let Some(what) = entry.own.and_then(|own| self.origin(own))
+            && self.defects.len() < DEFECTS_MAX
+        {
+            self.defects.push(format!("offset {}: {what}", entry.offset));
+        }
     }
 
     /// What is wrong with an entry that begins an origin.
@@ -285,19 +291,11 @@ impl Run {
         })
     }
 
-    fn directory_note(&self, place: &DirectoryPlace) -> Option<String> {
-        match place.look() {
-            Ok(None) => None,
-            Ok(Some(directory)) if self.seals.has(&directory) => None,
-            Ok(Some(directory)) => Some(format!(
-                "the stored directory over {} entries is that of no seal; it will be made again",
-                directory.covered()
-            )),
-            Err(error) => Some(format!("the stored directory: {error}; it will be made again")),
-        }
-    }
-
-    fn doubts(&self, compared: &[ComparedCheckpoint], keys_given: bool) -> Vec<String> {
+    fn doubts(
+        &self,
+        compared: &[ComparedCheckpoint],
+        (seal_count, keys_given): (u64, bool),
+    ) -> Vec<String> {
         let unproven = compared.iter().filter_map(|one| match &one.finding {
             CheckpointFinding::Unproven(why) => {
                 Some(format!("checkpoint {}: {why}", one.path.display()))
@@ -310,12 +308,25 @@ impl Run {
         }));
         let agrees = |one: &ComparedCheckpoint| one.finding == CheckpointFinding::Agrees;
         // Nothing is sealed before the first checkpoint is kept.
-        let was_signed = self.seals.seal_count > 0 || self.origins.len() > 1;
+        let was_signed = seal_count > 0 || self.origins.len() > 1;
         if compared.is_empty() && was_signed {
             doubts.push("checkpoints of this ledger were signed, and none is here".to_owned());
         } else if keys_given && !compared.iter().any(agrees) {
             doubts.push("nothing that was signed by the keys given agrees with the log".to_owned());
         }
         doubts
+    }
+}
+
+/// What is kept of a directory and is that of no seal.
+fn directory_note(place: &DirectoryPlace, seals: &Seals) -> Option<String> {
+    match place.look() {
+        Ok(None) => None,
+        Ok(Some(directory)) if seals.has(&directory) => None,
+        Ok(Some(directory)) => Some(format!(
+            "the stored directory over {} entries is that of no seal; it will be made again",
+            directory.covered()
+        )),
+        Err(error) => Some(format!("the stored directory: {error}; it will be made again")),
     }
 }

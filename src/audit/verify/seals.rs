@@ -7,10 +7,23 @@ use super::super::directory::{Directory, OrderNode, Trie};
 use super::super::order_proof::{SEAL_MADE, SEALS};
 use super::super::period::{PERIOD_CLOSED, PERIODS};
 use crate::event::{RecordedEvent, to_hex};
-use crate::ledger::{CheckedEntry, OwnEntries};
+use crate::ledger::OwnEntries;
 use crate::log::Hash;
 use crate::num::{u64_from, usize_from};
 use crate::proto::Seal;
+
+/// An entry of the log, and how its order stands with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    pub(super) offset: u64,
+    pub(super) order: Hash,
+    /// Which order it is, as they first appear.
+    pub(super) order_number: usize,
+    /// How many entries the order has.
+    pub(super) order_entries: u64,
+    /// The leaf of this one, the last.
+    pub(super) leaf: Hash,
+}
 
 /// Compares the seals of a log while it is read.
 #[derive(Debug)]
@@ -65,7 +78,7 @@ impl Seals {
     }
 
     /// Takes the next entry of the log.
-    pub(super) fn take(&mut self, entry: &CheckedEntry<'_>) {
+    pub(super) fn take(&mut self, entry: &Standing) {
         let Some(next) = self.next else { return };
         self.change(entry);
         let size = entry.offset + 1;
@@ -85,21 +98,20 @@ impl Seals {
     }
 
     /// Keeps how the order of an entry stands now.
-    fn change(&mut self, entry: &CheckedEntry<'_>) {
-        let (order, entry_count) = (*entry.order, entry.order_entries);
-        let standing = OrderNode { order, entry_count, head: *entry.leaf };
+    fn change(&mut self, entry: &Standing) {
+        let (order, entry_count) = (entry.order, entry.order_entries);
+        let standing = OrderNode { order, entry_count, head: entry.leaf };
         if entry.order_number >= self.places.len() {
             self.places.resize(entry.order_number + 1, 0);
         }
         let Some(place) = self.places.get_mut(entry.order_number) else { return };
         // A place that was left behind belongs to another order by now, or to none.
         let known = self.changed.get_mut(usize_from(*place));
-        match known.filter(|known| known.order == order) {
-            Some(known) => *known = standing,
-            None => {
-                *place = u32::try_from(self.changed.len()).unwrap_or(u32::MAX);
-                self.changed.push(standing);
-            }
+        if let Some(known) = known.filter(|known| known.order == order) {
+            *known = standing;
+        } else {
+            *place = u32::try_from(self.changed.len()).unwrap_or(u32::MAX);
+            self.changed.push(standing);
         }
     }
 
