@@ -2,7 +2,7 @@
 //! and what that does not show. Does not know the format.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -10,11 +10,11 @@ use serde_json::{Value as Json, json};
 use super::bar::Bar;
 use super::failure::{Exit, Failure};
 use super::output::{Output, bytes_text, grouped};
-use super::proof::Proof;
+use super::proof::{Proof, keys_of};
 use super::target::DEFAULT_FOLDER;
 use crate::audit::{
-    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, Verdict, VerifierKey, VerifyError,
-    VerifyOptions, verify_ledger,
+    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, Verdict, VerifyError, VerifyOptions,
+    verify_ledger,
 };
 use crate::event::to_hex;
 
@@ -36,10 +36,10 @@ pub(super) struct Verify {
     /// A folder where copies of checkpoints were kept, to compare the log with all of them
     #[arg(long = "checkpoints", value_name = "DIR")]
     checkpoint_folders: Vec<PathBuf>,
-    /// A file of public keys that checkpoints must be signed by, one a line; without any, the
-    /// ledger's own are used, which prove nothing against whoever operates it
-    #[arg(long = "key", value_name = "FILE")]
-    key_files: Vec<PathBuf>,
+    /// A public key that checkpoints must be signed by, or a file with keys, one a line; without
+    /// any, the ledger's own are used, which prove nothing against whoever operates it
+    #[arg(long = "key", value_name = "FILE|TEXT")]
+    keys: Vec<String>,
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
 }
@@ -54,12 +54,11 @@ impl Verify {
             return Err(Failure::new(Exit::NotFound, message));
         }
         for path in self.checkpoint_files.iter().chain(&self.checkpoint_folders) {
-            path.metadata().map_err(|error| unusable(path, &error.to_string()))?;
+            path.metadata().map_err(|error| {
+                Failure::new(Exit::NotFound, format!("{}: {error}", path.display()))
+            })?;
         }
-        let mut keys = Vec::new();
-        for path in &self.key_files {
-            keys.extend(read_keys(path)?);
-        }
+        let keys = if self.keys.is_empty() { Vec::new() } else { keys_of(&self.keys)? };
         let options = VerifyOptions {
             keys,
             checkpoint_files: self.checkpoint_files,
@@ -95,20 +94,6 @@ impl From<VerifyError> for Failure {
             }
         }
     }
-}
-
-fn unusable(path: &Path, what: &str) -> Failure {
-    Failure::new(Exit::Usage, format!("{}: {what}", path.display()))
-}
-
-/// The keys of a file, one a line.
-fn read_keys(path: &Path) -> Result<Vec<VerifierKey>, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| unusable(path, &error.to_string()))?;
-    let lines = text.lines().filter(|line| !line.is_empty());
-    let keys = lines
-        .map(|line| VerifierKey::parse(line).map_err(|defect| unusable(path, &defect.to_string())));
-    let keys = keys.collect::<Result<Vec<_>, _>>()?;
-    if keys.is_empty() { Err(unusable(path, "it holds no key")) } else { Ok(keys) }
 }
 
 fn word(verdict: Verdict) -> &'static str {
