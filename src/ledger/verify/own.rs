@@ -30,16 +30,13 @@ impl OwnEntries {
     fn read(&mut self) -> Option<()> {
         let segment = self.segments.front()?;
         // What the disk says here it says again to whoever reads every entry.
-        match Blocks::good(segment, self.at, READ_LEN).ok()? {
-            Some(blocks) => {
-                blocks.each_own(|entry| self.found.push_back(entry.to_recorded()));
-                self.at = blocks.next;
-            }
-            None => {
-                self.segments.pop_front();
-                let offset = self.segments.front()?.first_offset;
-                self.at = Point { offset, position: FIRST_BLOCK_POSITION };
-            }
+        if let Some(blocks) = Blocks::good(segment, self.at, READ_LEN).ok()? {
+            blocks.each_own(|entry| self.found.push_back(entry.to_recorded()));
+            self.at = blocks.next;
+        } else {
+            self.segments.pop_front();
+            let offset = self.segments.front()?.first_offset;
+            self.at = Point { offset, position: FIRST_BLOCK_POSITION };
         }
         Some(())
     }
