@@ -80,7 +80,7 @@ fn used_len(bytes: &[u8]) -> usize {
     bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)
 }
 
-/// Seen red with the tree not compared and the CRC of entries not checked.
+/// Seen red with the CRC of entries not checked.
 #[test]
 fn no_byte_of_the_log_can_be_another_one() {
     let (disk, keys) = closed();
@@ -127,7 +127,8 @@ fn no_end_of_the_log_can_be_taken_away() {
     }
 }
 
-/// Seen red with checkpoints that cannot be read passed over, and with those of unknown keys.
+/// Seen red with checkpoints passed over that cannot be read, that unknown keys signed, and whose
+/// signatures do not fit.
 #[test]
 fn no_byte_of_what_says_who_it_is_can_be_another_one() {
     let (disk, keys) = closed();

@@ -155,7 +155,7 @@ fn what_is_written_again_unchanged_is_verified_against_every_checkpoint() {
     assert_eq!(size, head);
 }
 
-/// Seen red with roots of checkpoints not compared.
+/// Seen red with sizes beyond the log passed over.
 #[test]
 fn the_last_event_is_left_out() {
     let scene = Scene::new();
@@ -186,6 +186,7 @@ fn an_event_is_back_dated() {
     Scene::new().forge(|entries| entries[0].recorded_at -= 1_000_000);
 }
 
+/// Seen red with roots of checkpoints not compared, and with those of seals.
 #[test]
 fn a_body_is_edited() {
     Scene::new().forge(|entries| {
@@ -264,7 +265,7 @@ fn the_directory_denies_an_order() {
     assert!(said.contains("has the directory"), "{said}");
 }
 
-/// Seen red with numbers of orders, and with covered entries, not compared.
+/// Seen red with either of them not compared.
 #[test]
 fn a_seal_says_other_numbers() {
     let said = forge_seal(&Scene::new(), |forged, at| {
@@ -281,6 +282,7 @@ fn a_seal_says_other_numbers() {
     assert!(said.contains("stand"), "{said}");
 }
 
+/// Seen red with what a seal covers not compared with the seal before.
 #[test]
 fn what_was_sealed_already_is_sealed_again() {
     let said = forge_seal(&Scene::new(), |forged, at| {
