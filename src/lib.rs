@@ -50,12 +50,13 @@ mod view;
 
 pub use audit::{
     Audit, AuditError, AuditOptions, BundleDamage, BundleDefect, BundleDoubt, BundleOptions,
-    BundleVerdict, ChainEntry, Checkpoint, ConsistencyProof, Evidence, EvidenceBasis,
-    EvidenceError, EvidenceOrder, EvidenceQuery, EvidenceRole, InclusionProof, KeyDefect,
-    MalformedProof, NewOrigin, NoteDefect, OrderProof, OrderProofDefect, PageCheck, Period,
-    ProofDefect, ProvenSeal, SealMade, SealProof, SignedCheckpoint, SinceDefect, TreeOrigin,
-    VerifiedBundle, VerifiedOrder, VerifierKey, add_signing_key, continues_history,
-    export_evidence, signing_keys, verify_bundle,
+    BundleVerdict, ChainEntry, Checkpoint, CheckpointFinding, ComparedCheckpoint, ConsistencyProof,
+    Evidence, EvidenceBasis, EvidenceError, EvidenceOrder, EvidenceQuery, EvidenceRole,
+    InclusionProof, KeyDefect, LedgerVerdict, MalformedProof, NewOrigin, NoteDefect, OrderProof,
+    OrderProofDefect, PageCheck, Period, ProofDefect, ProvenSeal, SealMade, SealProof,
+    SignedCheckpoint, SinceDefect, TreeOrigin, Verdict, VerifiedBundle, VerifiedOrder, VerifierKey,
+    VerifyError, VerifyOptions, add_signing_key, continues_history, export_evidence, signing_keys,
+    verify_bundle, verify_ledger,
 };
 pub use delivery::{
     Consumers, DeadLetterClosed, DeadLetterError, DeadLetters, DeadLettersFull, Delivered,

@@ -41,6 +41,14 @@ pub(crate) struct KeptCheckpoint {
     pub(crate) read: Result<Checkpoint, NoteDefect>,
 }
 
+impl KeptCheckpoint {
+    pub(super) fn of(path: &Path, bytes: &[u8]) -> Self {
+        let note = String::from_utf8_lossy(bytes).into_owned();
+        let read = Checkpoint::parse_unverified(&note);
+        Self { path: path.to_owned(), note, read }
+    }
+}
+
 impl Archive {
     /// Opens the places for an origin. A copy that cannot be reached is no reason to stop, but what
     /// it holds is then not compared, and that is said.
@@ -119,10 +127,6 @@ fn read_kept(disk: &dyn Disk, path: &Path) -> std::io::Result<Option<KeptCheckpo
     match read_file(disk, path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-        Ok(bytes) => {
-            let note = String::from_utf8_lossy(&bytes).into_owned();
-            let read = Checkpoint::parse_unverified(&note);
-            Ok(Some(KeptCheckpoint { path: path.to_owned(), note, read }))
-        }
+        Ok(bytes) => Ok(Some(KeptCheckpoint::of(path, &bytes))),
     }
 }

@@ -11,7 +11,7 @@ use super::open::{AUDIT_FOLDER, KEYS_FOLDER};
 use crate::log::{Disk, FileSystem, read_file, write_all_at, write_file};
 
 const SECRET_SUFFIX: &str = ".key";
-const PUBLIC_SUFFIX: &str = ".pub";
+pub(super) const PUBLIC_SUFFIX: &str = ".pub";
 
 /// The keys in a folder, or in files; makes one where the folder has none.
 pub(super) fn load(

@@ -25,6 +25,7 @@ mod since;
 mod stored_tree;
 mod tree;
 mod tree_proof;
+mod verify;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -53,6 +54,10 @@ pub(crate) use sample::{Sampled, part_found, sample_offsets};
 pub use since::{SinceDefect, continues_history};
 pub use tree::ProofDefect;
 pub use tree_proof::{ConsistencyProof, InclusionProof};
+pub use verify::{
+    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, Verdict, VerifyError, VerifyOptions,
+    verify_ledger,
+};
 
 use keeper::{SealWanted, Standing, Trouble, Wanted};
 use period::Closing;

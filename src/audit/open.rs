@@ -21,7 +21,7 @@ use crate::ledger::Ledger;
 /// Names in the folder of a ledger.
 pub(super) const AUDIT_FOLDER: &str = "audit";
 pub(super) const KEYS_FOLDER: &str = "keys";
-const TILES_FILE: &str = "tiles";
+pub(super) const TILES_FILE: &str = "tiles";
 pub(super) const CHECKPOINTS_FOLDER: &str = "checkpoints";
 
 /// What the thread begins with.

@@ -9,20 +9,20 @@ use crate::ledger::{Batch, Ledger};
 use crate::proto;
 
 /// The history of origins.
-const ORIGINS: &str = "$origins";
+pub(super) const ORIGINS: &str = "$origins";
 /// The type of the entry that begins one.
-const ORIGIN_STARTED: &str = "origin.started";
+pub(super) const ORIGIN_STARTED: &str = "origin.started";
 
 /// The origin that a ledger has from its beginning, where nobody gives it another.
-fn first_origin(ledger: &Ledger) -> String {
-    format!("order-ledger/{}", ledger.id())
+pub(super) fn first_origin(ledger_id: &str) -> String {
+    format!("order-ledger/{ledger_id}")
 }
 
 /// The origin of a ledger now.
 pub(super) fn current(ledger: &Ledger) -> Result<String, AuditError> {
     let said = ledger.last_of_history(ORIGINS)?;
     let said = said.and_then(|last| last.event.ledger_entry()?.origin);
-    Ok(said.map_or_else(|| first_origin(ledger), |origin| origin.name))
+    Ok(said.map_or_else(|| first_origin(ledger.id()), |origin| origin.name))
 }
 
 /// The origin that checkpoints are signed under from now on. One that is given with the first entry

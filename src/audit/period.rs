@@ -7,9 +7,9 @@ use crate::ledger::{Ledger, Receipt};
 use crate::proto::{LedgerEntry, Seal};
 
 /// Where the histories of periods begin.
-const PERIODS: &str = "$periods/";
+pub(super) const PERIODS: &str = "$periods/";
 /// The type of the entry that closes one.
-const PERIOD_CLOSED: &str = "period.closed";
+pub(super) const PERIOD_CLOSED: &str = "period.closed";
 const LABEL_LEN_MAX: usize = 64;
 const ACTOR_LEN_MAX: usize = 128;
 const REASON_LEN_MAX: usize = 1_000;

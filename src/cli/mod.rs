@@ -99,8 +99,8 @@ enum Command {
     Evidence(Box<evidence::EvidenceCommand>),
     /// List the keys that sign checkpoints, and make further ones
     Key(key::KeyCommand),
-    /// Check every byte of a ledger: CRCs, offsets, revisions, the chain, and the views; or what
-    /// others hold: evidence, checkpoints, samples
+    /// Check every byte of a ledger: chains, tree, seals, checkpoints, and views; or what others
+    /// hold: evidence, checkpoints, samples
     Verify(verify::Verify),
     /// Show how large a ledger is
     Stats(stats::Stats),

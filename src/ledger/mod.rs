@@ -49,6 +49,7 @@ pub(crate) use query::with_lateness;
 pub use query::{Order, Sizes, Timeline, TimelineQuery, TimelineRow};
 pub(crate) use replay::Place;
 pub use replay::{Chunk, Follow, Replay};
+pub(crate) use verify::{CheckedEntry, ClosedLedger, OwnEntries};
 pub use verify::{VerifyReport, verify};
 pub use wait::Pending;
 pub(crate) use wait::block_on;

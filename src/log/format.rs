@@ -228,10 +228,15 @@ impl<'a> EntryRef<'a> {
 
     /// The same for who has the hash of the order already.
     pub(crate) fn leaf_hash_of(&self, order: &Hash) -> Hash {
+        self.leaf_hash_with(order, crate::event::occurred_at_ns(self.body))
+    }
+
+    /// The same for who has parsed the body, too.
+    pub(crate) fn leaf_hash_with(&self, order: &Hash, occurred_at: i64) -> Hash {
         Leaf {
             flags: flags_of(self.correlation_id),
             recorded_at: self.recorded_at,
-            occurred_at: crate::event::occurred_at_ns(self.body),
+            occurred_at,
             revision: self.revision,
             order,
             previous: self.previous,
@@ -284,6 +289,13 @@ impl<'a> EntryRef<'a> {
     /// Bytes of the entry that `bytes` begins with, by its own word; nothing is verified.
     pub(crate) fn stated_len(bytes: &[u8]) -> Option<usize> {
         bytes.first_chunk().map(|length| usize_from(u32::from_le_bytes(*length)))
+    }
+
+    /// The same, and whether it is one of the ledger's own.
+    pub(crate) fn stated(bytes: &[u8]) -> Option<(usize, bool)> {
+        let header = bytes.get(..ENTRY_HEADER_LEN)?;
+        let length = Self::stated_len(header).filter(|length| *length >= ENTRY_HEADER_LEN)?;
+        Some((length, take::<1>(header, 9)[0] & FLAG_OWN != 0))
     }
 
     /// The entry that `bytes` begins with, verified, and its length in bytes.

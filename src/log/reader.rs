@@ -6,7 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::disk::read_full_at;
-use super::format::{BLOCK_HEADER_LEN, BlockHeader, Defect, EntryRef, read_block};
+use super::format::{
+    BLOCK_HEADER_LEN, BlockHeader, Defect, ENTRY_HEADER_LEN, EntryRef, read_block,
+};
 use super::segments::{Segment, Segments};
 use super::{FIRST_BLOCK_POSITION, LogError, Placed, Point, SegmentAddress};
 use crate::num::{u64_from, usize_from};
@@ -72,17 +74,7 @@ impl LogReader {
         } else {
             segment.capacity
         };
-        let room = usize_from(limit.saturating_sub(u64::from(from.position)));
-        let mut bytes = read(&segment, from, length.max(BLOCK_HEADER_LEN).min(room))?;
-        let first = expect_block(&bytes, from.offset)
-            .map_err(|defect| LogError::corrupt_at(&segment, from, defect))?;
-        if bytes.len() < usize_from(first.length) {
-            bytes = read(&segment, from, usize_from(first.length).min(room))?;
-        }
-        let next = whole_blocks(&bytes, from, head.offset)
-            .map_err(|(at, defect)| LogError::corrupt_at(&segment, at, defect))?;
-        bytes.truncate(usize_from(next.position - from.position));
-        Ok(Blocks { bytes: bytes.into(), segment: segment.first_offset, from, next })
+        Blocks::read(&segment, from, (head.offset, limit), length)
     }
 
     /// Reads single entries, given by offset and position; offsets must rise.
@@ -121,6 +113,79 @@ impl LogReader {
 }
 
 impl Blocks {
+    /// Reads whole blocks of one segment from a block's point on, about `length` bytes of them,
+    /// none of them at or beyond the offset and the position that end the log.
+    ///
+    /// # Errors
+    /// What the disk says, and a first block that is none.
+    pub(crate) fn read(
+        segment: &Segment,
+        from: Point,
+        (end_offset, end_position): (u64, u64),
+        length: usize,
+    ) -> Result<Self, LogError> {
+        let room = usize_from(end_position.saturating_sub(u64::from(from.position)));
+        let mut bytes = read(segment, from, length.max(BLOCK_HEADER_LEN).min(room))?;
+        let first = expect_block(&bytes, from.offset)
+            .map_err(|defect| LogError::corrupt_at(segment, from, defect))?;
+        if bytes.len() < usize_from(first.length) {
+            bytes = read(segment, from, usize_from(first.length).min(room))?;
+        }
+        let next = whole_blocks(&bytes, from, end_offset)
+            .map_err(|(at, defect)| LogError::corrupt_at(segment, at, defect))?;
+        bytes.truncate(usize_from(next.position - from.position));
+        Ok(Self { bytes: bytes.into(), segment: segment.first_offset, from, next })
+    }
+
+    /// The same up to the end of the segment; `None` where no good block stands.
+    ///
+    /// # Errors
+    /// What the disk says.
+    pub(crate) fn good(
+        segment: &Segment,
+        from: Point,
+        length: usize,
+    ) -> Result<Option<Self>, LogError> {
+        match Self::read(segment, from, (u64::MAX, segment.capacity), length) {
+            Ok(blocks) => Ok(Some(blocks)),
+            Err(LogError::Corrupt { .. }) => Ok(None),
+            Err(error @ (LogError::Io { .. } | LogError::DiskFull)) => Err(error),
+        }
+    }
+
+    /// How many entries they hold, by their headers.
+    pub(crate) fn entry_count(&self) -> usize {
+        usize_from(self.next.offset - self.from.offset)
+    }
+
+    /// Calls `each` with the entries of the ledger's own, passing over all others unread. Of a
+    /// block that is damaged some may be missing.
+    pub(crate) fn each_own<'a>(&'a self, mut each: impl FnMut(EntryRef<'a>)) {
+        let mut at = self.from;
+        while at.offset < self.next.offset {
+            let skipped = usize_from(at.position - self.from.position);
+            let block = self.bytes.get(skipped..).unwrap_or_default();
+            let Ok(header) = BlockHeader::decode(block) else { return };
+            let mut position = BLOCK_HEADER_LEN;
+            for place in 0..u64::from(header.entry_count) {
+                let entry = block.get(position..).unwrap_or_default();
+                let Some((length, own)) = EntryRef::stated(entry) else { break };
+                if own && let Ok((entry, _)) = EntryRef::decode(entry, at.offset + place) {
+                    each(entry);
+                }
+                position += length;
+            }
+            at = behind(at, &header);
+        }
+    }
+
+    /// The correlation id of the entry at a position of the segment, by its length.
+    pub(crate) fn correlation_id(&self, position: u32, length: usize) -> &[u8] {
+        let entry = usize_from(position.saturating_sub(self.from.position));
+        let begin = entry + ENTRY_HEADER_LEN;
+        self.bytes.get(begin..begin + length).unwrap_or_default()
+    }
+
     /// Calls `each` with every entry, in order.
     ///
     /// # Errors

@@ -34,7 +34,20 @@ pub(crate) struct Recovered {
     pub(crate) rest: Rest,
 }
 
-/// Walks the blocks of a whole segment from a block's position on.
+impl Recovered {
+    /// The same for a part of a segment that begins at a position of it.
+    pub(crate) fn behind(mut self, begin: usize) -> Self {
+        self.position += begin;
+        match &mut self.rest {
+            Rest::Torn { end, .. } => *end += begin,
+            Rest::Corrupt(Defect::FollowedByGood { good, .. }) => *good += u64_from(begin),
+            Rest::Clean | Rest::Corrupt(_) => {}
+        }
+        self
+    }
+}
+
+/// Walks the blocks of a segment, or of its part from a sector on, from a block's position on.
 ///
 /// `first_offset` is the offset that must stand there; `each` gets every entry of every committed
 /// block with its position in the segment and that of its block.

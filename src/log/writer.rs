@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::disk::{Disk, DiskFile, read_full_at, write_all_at};
-use super::format::{Defect, SEGMENT_HEADER_LEN, SegmentHeader};
+use super::format::{Defect, SECTOR_LEN, SEGMENT_HEADER_LEN, SegmentHeader};
 use super::prepare::{Preparation, Preparer};
 use super::reader::LogReader;
 use super::recovery::{Recovered, Rest, recover};
@@ -51,12 +51,12 @@ impl LogFolder {
         LogReader::new(self.segments.clone(), self.ledger_id)
     }
 
-    /// Reads a whole segment and judges it; changes nothing.
+    /// Reads a segment from a block's point on and judges it; changes nothing.
     pub(crate) fn walk(
         segment: &Segment,
+        from: Point,
         mut each: impl FnMut(Placed<'_>),
     ) -> Result<Walked, LogError> {
-        let from = Point { offset: segment.first_offset, position: FIRST_BLOCK_POSITION };
         let found = walk(segment, from, &mut each)?;
         let defect = match found.rest {
             Rest::Clean => None,
@@ -163,16 +163,19 @@ fn walk(
     from: Point,
     each: &mut impl FnMut(Placed<'_>),
 ) -> Result<Recovered, LogError> {
-    let mut bytes = vec![0; usize_from(segment.capacity)];
+    // Only what is looked at, from the sector on that holds its beginning.
     let start = usize_from(from.position);
-    let wanted = bytes.get_mut(start..).unwrap_or_default();
+    let begin = start / SECTOR_LEN * SECTOR_LEN;
+    let mut bytes = vec![0; usize_from(segment.capacity).saturating_sub(begin)];
+    let wanted = bytes.get_mut(start - begin..).unwrap_or_default();
     read_full_at(&*segment.file, wanted, u64_from(start))
         .map_err(|error| LogError::segment_io(segment, error))?;
-    Ok(recover(&bytes, start, from.offset, |entry, position, block_position| {
+    let found = recover(&bytes, start - begin, from.offset, |entry, position, block_position| {
         let [position, block_position] =
-            [position, block_position].map(|at| u32::try_from(at).unwrap_or(u32::MAX));
+            [position, block_position].map(|at| u32::try_from(begin + at).unwrap_or(u32::MAX));
         each(Placed { entry, position, block_position });
-    }))
+    });
+    Ok(found.behind(begin))
 }
 
 fn cut(segment: &Segment, (begin, end): (usize, usize)) -> Result<(), LogError> {

@@ -2,11 +2,15 @@
 
 use std::io::Read as _;
 use std::os::unix::fs::FileExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use order_ledger::{Audit, AuditOptions, Ledger, Options};
 use serde_json::{Value as Json, json};
 
 use crate::events::{assert_holds, assert_verified, lines};
-use crate::support::Folder;
+use crate::support::{Folder, run};
 
 /// Bytes of a segment before its first block, and of a block before its first entry.
 const HEADERS_LEN: usize = 64 + 32;
@@ -44,8 +48,14 @@ fn a_sound_ledger_is_verified_in_every_form_and_is_not_changed() {
     let before = log_of(&folder);
     let table = folder.run(&["verify"]);
     assert!(table.ok().starts_with("100 entries of 3 orders in 1 segments, "), "{}", table.out);
-    assert!(table.out.ends_with("verified: CRCs, offsets, revisions, chain and views agree\n"));
-    assert_eq!((table.out.lines().count(), &*table.err), (2, ""));
+    let rest: Vec<&str> = table.out.lines().skip(1).collect();
+    assert!(rest[0].starts_with("log and tree in "), "{rest:?}");
+    let agree = "CRCs, offsets, revisions, chain, tree, seals, checkpoints and views agree";
+    assert_eq!(rest[1], format!("VERIFIED: {agree}"));
+    // Nobody signed anything yet, and that is said.
+    assert!(rest[2].starts_with("not shown: no checkpoint vouches for this log"), "{rest:?}");
+    assert!(rest[3].starts_with("not shown: whoever holds the log and the key"), "{rest:?}");
+    assert_eq!((rest.len(), &*table.err), (4, ""));
     let report = assert_verified(&folder);
     assert_eq!((&report["entries"], &report["orders"]), (&json!(100), &json!(3)));
     assert_eq!((&report["segments"], &report["notes"]), (&json!(1), &json!([])));
@@ -65,10 +75,12 @@ fn a_flipped_byte_is_found_with_its_place() {
     assert!(defects[0].starts_with(place), "{defects:?}");
     let views = &defects[1..];
     assert!(!views.is_empty() && views.iter().all(|one| one.starts_with("views.redb: ")));
-    assert!(table.out.ends_with("NOT verified\n"), "{}", table.out);
+    let verdict = "TAMPERED: the ledger is not what was written or signed\n";
+    assert!(table.out.ends_with(verdict), "{}", table.out);
     let report: Json =
         serde_json::from_str(&folder.run(&["verify", "--output", "json"]).out).unwrap();
     assert_eq!((&report["verified"], &report["defects"]), (&json!(false), &json!(defects)));
+    assert_eq!(report["verdict"], "tampered");
 }
 
 #[test]
@@ -156,4 +168,113 @@ fn a_folder_without_a_ledger_is_not_found_and_stays_as_it_is() {
         let other = folder.run(&[command]);
         assert!(other.failed(1).contains("order-ledger format 9"), "{}", other.err);
     }
+}
+
+/// An audited ledger of a hundred events and a closed period; the file of its public key, and that
+/// of its newest checkpoint.
+fn audited() -> (Folder, PathBuf, PathBuf) {
+    let folder = filled(&lines(100));
+    let ledger = Arc::new(Ledger::open(folder.path(), Options::default()).unwrap());
+    let options = AuditOptions { seal_interval: None, ..AuditOptions::default() };
+    let audit = Audit::open(Arc::clone(&ledger), options).unwrap();
+    audit.seal("2026-11", "anna", "the month is over").unwrap();
+    let latest = folder.path().join("checkpoints").join(audit.origin()).join("latest");
+    drop(audit);
+    while Arc::strong_count(&ledger) > 1 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let keys = std::fs::read_dir(folder.path().join("audit/keys")).unwrap();
+    let mut keys = keys.map(|entry| entry.unwrap().path());
+    let public = keys.find(|path| path.extension().is_some_and(|extension| extension == "pub"));
+    (folder, public.unwrap(), latest)
+}
+
+#[test]
+fn an_audited_ledger_is_verified_against_what_was_kept_elsewhere() {
+    let (folder, key, latest) = audited();
+    let [key, latest] = [&key, &latest].map(|path| path.to_str().unwrap());
+    let place = folder.path().to_str().unwrap();
+    let by_itself = run(&["verify", place]);
+    let origin = std::fs::read_to_string(folder.path().join("ledger.id")).unwrap();
+    let signed = format!("latest: 102 entries, signed by order-ledger/{}, agrees\n", origin.trim());
+    for said in [
+        "102 entries of 3 orders in 1 segments, ",
+        "1 seals, the newest over 100 entries\nperiods closed: 2026-11\ncheckpoint ",
+        &*signed,
+        "\nVERIFIED: ",
+        "not shown: the keys come from the ledger itself and prove nothing against its operator",
+        "not shown: whoever holds the log and the key can sign another history anew",
+    ] {
+        assert!(by_itself.ok().contains(said), "{said}: {}", by_itself.out);
+    }
+
+    let kept = Folder::new();
+    let copy = kept.path().join("kept");
+    std::fs::copy(latest, &copy).unwrap();
+    folder.run_with_input(&["append"], &crate::events::line("erp/9", "later")).ok();
+    let copy = copy.to_str().unwrap();
+    let beside = run(&["verify", place, "--key", key, "--checkpoint", copy]);
+    assert!(!beside.ok().contains("prove nothing"), "{}", beside.out);
+    for said in [
+        "not shown: entry 102 is newer than the newest checkpoint\n",
+        "not shown: behind its first 102 entries, whoever holds the log and the key could have",
+    ] {
+        assert!(beside.out.contains(said), "{said}: {}", beside.out);
+    }
+    let checkpoints = folder.path().join("checkpoints");
+    let checkpoints = checkpoints.to_str().unwrap();
+    let arguments = ["verify", place, "--checkpoints", checkpoints, "--output", "json"];
+    let report = run(&arguments).json();
+    assert_eq!(
+        (&report["verdict"], &report["keys_from_ledger"]),
+        (&json!("verified"), &json!(true))
+    );
+    assert_eq!((&report["seals"], &report["periods"]), (&json!(1), &json!(["2026-11"])));
+    assert_eq!(report["newest_checkpoint_entries"], 102);
+    let found = report["checkpoints"].as_array().unwrap();
+    assert_eq!(found.len(), 4, "the newest and the day's, each twice");
+    assert!(found.iter().all(|one| one["finding"] == "agrees"), "{found:?}");
+}
+
+#[test]
+fn what_cannot_be_settled_and_what_differs_have_codes_of_their_own() {
+    let ((folder, key, _), (other, other_key, latest)) = (audited(), audited());
+    let [key, other_key, latest] = [&key, &other_key, &latest].map(|path| path.to_str().unwrap());
+    let place = folder.path().to_str().unwrap();
+    let unknown = run(&["verify", place, "--key", other_key]);
+    assert!(unknown.failed(1).contains("inconclusive"), "{}", unknown.err);
+    assert!(unknown.out.contains("which is none of the keys given"), "{}", unknown.out);
+    assert!(unknown.out.contains("\nINCONCLUSIVE: "), "{}", unknown.out);
+    let stranger = run(&["verify", place, "--key", key, "--checkpoint", latest]);
+    stranger.failed(1);
+    assert!(stranger.out.contains("not settled: checkpoint "), "{}", stranger.out);
+
+    // The log of a backup that is shorter than what was signed.
+    let backup = filled(&lines(50));
+    for name in ["ledger.id", "audit", "checkpoints"] {
+        let (from, to) = (folder.path().join(name), backup.path().join(name));
+        let _ = std::fs::remove_file(&to);
+        std::fs::rename(from, to).unwrap();
+    }
+    std::fs::remove_file(backup.path().join("views.redb")).unwrap();
+    let id = std::fs::read(backup.path().join("ledger.id")).unwrap();
+    let id = std::str::from_utf8(&id).unwrap().trim();
+    let mut header = log_of(&backup)[..64].to_vec();
+    for (at, pair) in id.as_bytes().chunks(2).enumerate() {
+        header[16 + at] = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    }
+    let crc = crc32fast::hash(&header[..60]);
+    header[60..].copy_from_slice(&crc.to_le_bytes());
+    write_to_log(&backup, 0, &header);
+    let short = run(&["verify", backup.path().to_str().unwrap()]);
+    short.failed(5);
+    assert!(short.out.contains("DIFFERS"), "{}", short.out);
+    let why = "the ledger is shorter than what was signed, so it lost entries, or was restored";
+    assert!(short.out.contains(why), "{}", short.out);
+
+    let place = other.path().to_str().unwrap();
+    run(&["verify", place, "--key", "/nowhere/key"]).failed(3);
+    run(&["verify", place, "--key", latest]).failed(2);
+    run(&["verify", place, "--checkpoint", "/nowhere/latest"]).failed(3);
+    run(&["verify", place, "--ledger", place]).failed(2);
 }

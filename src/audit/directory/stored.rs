@@ -93,6 +93,14 @@ impl DirectoryPlace {
     /// Damage, after which the directory has to be made again from the log; what the disk says.
     pub(crate) fn open(&self) -> Result<Option<Directory>, DirectoryError> {
         self.remove_unfinished()?;
+        self.look()
+    }
+
+    /// The same for who changes nothing.
+    ///
+    /// # Errors
+    /// Damage, and what the disk says.
+    pub(crate) fn look(&self) -> Result<Option<Directory>, DirectoryError> {
         let path = self.folder.join(FILE);
         match self.disk.open(&path) {
             Ok(file) => Directory::read(path, file, &self.ledger_id).map(Some),

@@ -46,6 +46,7 @@ const ORDERS_BEGIN: u32 = 1 << 31;
 
 impl Trie {
     /// Counts one more entry of an order, whose head it is from now on.
+    #[cfg(test)]
     pub(crate) fn add(&mut self, order: &Hash, leaf: &Hash) {
         let order = self.order_mut(order);
         order.entry_count = order.entry_count.saturating_add(1);

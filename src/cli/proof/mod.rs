@@ -65,24 +65,29 @@ impl Proof {
 
 impl Trust {
     fn keys(&self) -> Result<Vec<VerifierKey>, Failure> {
-        let mut keys = Vec::new();
-        for said in &self.keys {
-            if let Ok(key) = VerifierKey::parse(said) {
-                keys.push(key);
-                continue;
-            }
-            let text = read(Path::new(said))?;
-            let text = String::from_utf8_lossy(&text).into_owned();
-            for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-                let wrong = |error| Failure::new(Exit::Usage, format!("{said}: {error}"));
-                keys.push(VerifierKey::parse(line).map_err(wrong)?);
-            }
-        }
-        if keys.is_empty() {
-            return Err(Failure::new(Exit::Usage, "no key in what --key names"));
-        }
-        Ok(keys)
+        keys_of(&self.keys)
     }
+}
+
+/// The public keys that `--key` names: each a key, or a file with keys, one a line.
+pub(super) fn keys_of(named: &[String]) -> Result<Vec<VerifierKey>, Failure> {
+    let mut keys = Vec::new();
+    for said in named {
+        if let Ok(key) = VerifierKey::parse(said) {
+            keys.push(key);
+            continue;
+        }
+        let text = read(Path::new(said))?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let wrong = |error| Failure::new(Exit::Usage, format!("{said}: {error}"));
+            keys.push(VerifierKey::parse(line).map_err(wrong)?);
+        }
+    }
+    if keys.is_empty() {
+        return Err(Failure::new(Exit::Usage, "no key in what --key names"));
+    }
+    Ok(keys)
 }
 
 impl Source {
