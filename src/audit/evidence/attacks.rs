@@ -1,5 +1,5 @@
-//! What is done to files of evidence: accidents, and people who make every digest anew. Does not
-//! know honest files beyond the one that it starts from.
+//! What is done to files of evidence: accidents, and people who make every digest anew.
+//! Does not know honest files beyond the one that it starts from.
 
 use serde_json::{Value as Json, json};
 
@@ -31,8 +31,8 @@ fn scene() -> Scene {
     let demo = Demo { orders: 9, ..Demo::default() };
     let events: Vec<_> = demo.events().collect();
     let count = |name: &str| events.iter().filter(|event| event.correlation_id == name).count();
-    let long = events.iter().find(|event| count(&event.correlation_id) > 9).unwrap();
-    let name = long.correlation_id.clone();
+    let first = events.iter().find(|event| count(&event.correlation_id) > 9).unwrap();
+    let name = first.correlation_id.clone();
     for event in &events {
         if event.correlation_id != name || log.of_order(&name).len() < 6 {
             log.append(event);
@@ -89,13 +89,9 @@ impl Scene {
     fn defects(&self, change: impl FnOnce(&mut Evidence)) -> String {
         let mut evidence = self.evidence.clone();
         change(&mut evidence);
-        match self.remade(&evidence).expect("a file that can be made") {
-            BundleVerdict::Tampered(defects) => {
-                let defects: Vec<_> = defects.iter().map(ToString::to_string).collect();
-                defects.join("; ")
-            }
-            other => panic!("{other:?}"),
-        }
+        let verdict = self.remade(&evidence).expect("a file that can be made");
+        let BundleVerdict::Tampered(defects) = verdict else { panic!("{verdict:?}") };
+        defects.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -217,7 +213,7 @@ fn no_value_can_be_changed_where_every_digest_is_made_anew() {
     let (mut tried, mut remade) = (0, 0);
     each_change(&data, &mut Vec::new(), &mut |at, change| {
         let mut changed = data.clone();
-        let pointer: String = at.iter().map(|part| format!("/{part}")).collect();
+        let pointer = at.iter().fold(String::new(), |pointer, part| pointer + "/" + part);
         change(changed.pointer_mut(&pointer).unwrap());
         if changed == data {
             return;

@@ -1,5 +1,5 @@
-//! The file: a page, the data that it was made of, and a digest of both in the last line. Does not
-//! know what the page or the data say.
+//! The file: a page, the data that it was made of, and a digest of both in the last line.
+//! Does not know what the page or the data say.
 
 use sha2::{Digest as _, Sha256};
 

@@ -1,5 +1,5 @@
-//! The test vectors of `docs/evidence.md`, held against the code that it describes. Does not know the
-//! document's prose: only its `directory`, its `values` and its example of data.
+//! The test vectors of `docs/evidence.md`, held against the code that it describes. Does not know
+//! the document's prose: only its `directory`, its `values` and its example of data.
 
 use super::testing::{TestLog, path_of, root_of};
 use super::tests::{ALL, verified, verify};

@@ -1,8 +1,9 @@
-//! Evidence: one file that shows the histories of orders to people, and proves them to whoever has a
-//! public key. Does not know where proofs come from, nor who carries the file.
+//! Evidence: one file that shows the histories of orders to people, and proves them to whoever has
+//! a public key. Does not know where proofs come from, nor who carries the file.
 //!
-//! The page, and what an order is folded to, are a pure function of the data in the file. So whoever
-//! checks a file makes all of it again from the events that were proven, and compares the bytes.
+//! The page, and what an order is folded to, are a pure function of the data in the file. So
+//! whoever checks a file makes all of it again from the events that were proven, and compares the
+//! bytes.
 
 #[cfg(test)]
 mod attacks;
@@ -61,8 +62,8 @@ pub struct Evidence {
 pub struct EvidenceBasis {
     /// What was asked for.
     pub as_of: AsOf,
-    /// What that is in the log: entries with offsets below are shown, those behind are committed and
-    /// not shown. At most what the seal covers.
+    /// What that is in the log: entries with offsets below are shown, those behind are committed
+    /// and not shown. At most what the seal covers.
     pub offset: u64,
 }
 
@@ -153,6 +154,6 @@ impl EvidenceBasis {
         let before = self.as_of.offset.is_none_or(|limit| offset < limit);
         let known = self.as_of.recorded_at_ns.is_none_or(|limit| recorded_at_ns <= limit);
         let asked = self.as_of.offset.is_some() || self.as_of.recorded_at_ns.is_some();
-        if self.shows(offset) { before && known } else { !asked || !(before && known) }
+        if self.shows(offset) { before && known } else { !(asked && before && known) }
     }
 }

@@ -69,12 +69,12 @@ impl EvidenceOrder {
         let order = &self.proof.correlation_id;
         let count = self.proof.chain.partition_point(|entry| basis.shows(entry.offset));
         for ((revision, entry), index) in (0..).zip(&self.proof.chain).zip(0..count) {
-            let is_it = |recorded: &&RecordedEvent| {
+            let is_it = |recorded: &RecordedEvent| {
                 recorded.revision == revision
                     && recorded.event.is_about(order)
                     && ChainEntry::of(recorded) == *entry
             };
-            if self.events.get(index).filter(is_it).is_none() {
+            if !self.events.get(index).is_some_and(is_it) {
                 return Err(EvidenceError::Event { order: order.clone(), revision });
             }
         }

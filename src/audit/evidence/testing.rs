@@ -48,7 +48,8 @@ impl TestLog {
         self.push(Event::new(event).unwrap());
     }
 
-    /// Appends an event that is not known yet, a second after the one before it or after it occurred.
+    /// Appends an event that is not known yet, a second after the one before it or after it
+    /// occurred.
     pub(super) fn push(&mut self, event: Event) {
         let name = [event.correlation_id(), event.source(), event.event_id()].map(str::to_owned);
         let [order, source, id] = name;
@@ -188,7 +189,8 @@ fn is_right(key: &Hash, bit: u8) -> bool {
     key[usize::from(bit / 8)] >> (7 - bit % 8) & 1 == 1
 }
 
-/// The node of orders that are equal in all bits before this one, to the letter of docs/evidence.md.
+/// The node of orders that are equal in all bits before this one, to the letter of
+/// docs/evidence.md.
 pub(super) fn root_of(orders: &[OrderNode], bit: u8) -> Option<Node> {
     match orders {
         [] => None,

@@ -11,10 +11,8 @@ pub(super) fn verify(log: &TestLog, bytes: &[u8]) -> BundleVerdict {
 }
 
 pub(super) fn verified(verdict: BundleVerdict) -> VerifiedBundle {
-    match verdict {
-        BundleVerdict::Verified(verified) => *verified,
-        other => panic!("{other:?}"),
-    }
+    let BundleVerdict::Verified(verified) = verdict else { panic!("{verdict:?}") };
+    *verified
 }
 
 /// The orders with so many events.

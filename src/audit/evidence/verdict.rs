@@ -170,8 +170,8 @@ const NOT_PROVEN: [&str; 7] = [
     "offsets of entries before an order's last one, beyond that they rise: their sequence and \
      their times are proven",
     "that no other order names one that was asked for: those that the ledger knows are in the file",
-    "a phantom count: an operator who rewrote the directory may have hidden entries in the count of \
-     another order; replaying the log finds that",
+    "a phantom count: an operator who rewrote the directory may have hidden entries in the count \
+     of another order; replaying the log finds that",
     "events that the ledger never took, and whether an event tells the truth",
     "that the holder of log and key did not sign another history that nobody kept: compare \
      checkpoints with those that were kept elsewhere",
@@ -181,7 +181,8 @@ impl VerifiedBundle {
     /// What is not shown, whatever the file says; sentences for people.
     ///
     /// ```
-    /// assert!(order_ledger::VerifiedBundle::not_proven().iter().any(|one| one.contains("policy")));
+    /// let not_proven = order_ledger::VerifiedBundle::not_proven();
+    /// assert!(not_proven.iter().any(|one| one.contains("policy")));
     /// ```
     #[must_use]
     pub fn not_proven() -> &'static [&'static str] {

@@ -23,8 +23,8 @@ use crate::num::u64_from;
 pub struct BundleOptions {
     /// The number of entries that the seal has to cover at least.
     pub covers: Option<u64>,
-    /// The seal has to cover all that was recorded at or before this time, in nanoseconds of the Unix
-    /// epoch.
+    /// The seal has to cover all that was recorded at or before this time, in nanoseconds of the
+    /// Unix epoch.
     pub recorded_until_ns: Option<u64>,
 }
 
@@ -83,12 +83,10 @@ fn tampered(defect: BundleDefect) -> BundleVerdict {
 }
 
 fn of_seal(defect: OrderProofDefect) -> BundleVerdict {
-    match defect {
-        OrderProofDefect::Checkpoint(NoteDefect::UnknownKey(signers)) => {
-            BundleVerdict::Inconclusive(vec![BundleDoubt::UnknownKey(signers)])
-        }
-        other => tampered(other.into()),
+    if let OrderProofDefect::Checkpoint(NoteDefect::UnknownKey(signers)) = defect {
+        return BundleVerdict::Inconclusive(vec![BundleDoubt::UnknownKey(signers)]);
     }
+    tampered(defect.into())
 }
 
 /// The leaf hashes of all orders, by revision.

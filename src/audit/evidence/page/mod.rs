@@ -19,25 +19,25 @@ code{overflow-wrap:anywhere}
 </style>";
 
 const CHECK: &str = "<h2>How to check it</h2>
-<p><code>order-ledger verify bundle FILE --key KEYFILE</code> needs neither server nor ledger. Take the
-key from whom you trust, never from this file. This page alone shows nothing: the check makes it again
-from the proven events and compares it byte for byte. By hand, or with a program of your own: \
-docs/evidence.md of Order Ledger has every step.</p>
+<p><code>order-ledger verify bundle FILE --key KEYFILE</code> needs neither server nor ledger. \
+Take the key from whom you trust, never from this file. This page alone shows nothing: the check \
+makes it again from the proven events and compares it byte for byte. By hand, or with a program of \
+your own: docs/evidence.md of Order Ledger has every step.</p>
 ";
 
 const TIERS: &str = "<h2>What it shows, and what it does not</h2>
 <div><table>
 <tr><th>Needed<th>Found<th>Missed
-<tr><td>this file and a key<td>events of these orders left out, changed, moved or back-dated; a false \
-&quot;no such order&quot;<td>a directory that was rewritten, with the surplus as a phantom count of \
-another order
+<tr><td>this file and a key<td>events of these orders left out, changed, moved or back-dated; a \
+false &quot;no such order&quot;<td>a directory that was rewritten, with the surplus as a phantom \
+count of another order
 <tr><td>299 random entries<td>a fraud of 1 %, with 95 % certainty<td>one hidden event in a billion
 <tr><td>the whole log<td>all of this<td>nothing of this kind
 </table></div>
-<p>Nothing is said of what came after the seal. Not proven: ledger id, time of making, policy; offsets \
-before an order&#39;s last one, beyond their sequence; that no further order names one of these; that \
-an event tells the truth. Whoever holds log and key can sign another history that nobody kept: compare \
-checkpoints kept elsewhere.</p>
+<p>Nothing is said of what came after the seal. Not proven: ledger id, time of making, policy; \
+offsets before an order&#39;s last one, beyond their sequence; that no further order names one of \
+these; that an event tells the truth. Whoever holds log and key can sign another history that \
+nobody kept: compare checkpoints kept elsewhere.</p>
 ";
 
 /// The page, from its root element up to where the data follows.

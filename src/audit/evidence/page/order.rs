@@ -1,5 +1,5 @@
-//! One order on the page: where it stands, its lines, what stands in its way, its events. Does not
-//! know the rest of the page.
+//! One order on the page: where it stands, its lines, what stands in its way, its events.
+//! Does not know the rest of the page.
 
 use super::super::EvidenceRole;
 use super::super::shown::ShownOrder;
