@@ -18,6 +18,7 @@ mod demo;
 mod diff;
 mod erp_updater;
 mod events;
+mod evidence_reader;
 mod find;
 mod format_reader;
 mod import;

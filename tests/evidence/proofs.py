@@ -96,12 +96,16 @@ def read_json(data: str) -> Any:
         expect(len(dict(pairs)) == len(pairs), "the data: a name stands twice in an object")
         return dict(pairs)
 
+    def whole(literal: str) -> Number:
+        expect(NUMBER.fullmatch(literal) is not None and literal != "-0", "the data: a number")
+        return Number(literal)
+
     def refuse(_: str) -> NoReturn:
         raise ValueError
 
     try:
         value = json.loads(
-            data, object_pairs_hook=once, parse_int=Number, parse_float=Number, parse_constant=refuse
+            data, object_pairs_hook=once, parse_int=whole, parse_float=refuse, parse_constant=refuse
         )
         same = write_json(value) == data
     except (ValueError, RecursionError):
@@ -117,10 +121,12 @@ def write_json(value: Any, level: int = 1) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("<", "\\u003c")
     if not isinstance(value, (dict, list)):
+        expect(value is not None, "the data: null")
         return json.dumps(value)
     items = [write_json(item, level + 1) for item in (value if isinstance(value, list) else ())]
     if isinstance(value, dict):
-        items = [f"{write_json(name)}:{write_json(item, level + 1)}" for name, item in value.items()]
+        pairs = value.items()
+        items = [f"{write_json(name)}:{write_json(item, level + 1)}" for name, item in pairs]
     begin = "\n" if level <= BROKEN_LEVELS else ""
     inside = ",".join(begin + item for item in items)
     return f"[{inside}]" if isinstance(value, list) else f"{{{inside}}}"
@@ -262,7 +268,7 @@ def order_node(order: bytes, entry_count: int, head: bytes) -> Node:
 
 
 def branch(bit: int, left: Node, right: Node) -> Node:
-    sides = [part for side in (left, right) for part in (side.entries.to_bytes(8, "little"), side.hash)]
+    sides = [side.entries.to_bytes(8, "little") + side.hash for side in (left, right)]
     return Node(left.entries + right.entries, hash_of(b"\x31", bytes([bit]), *sides))
 
 

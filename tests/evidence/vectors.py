@@ -162,7 +162,7 @@ def check_file(data: str, verifier: str) -> None:
         # One path shows of many orders that they are absent.
         absent = found.orders[1]._replace(correlation_id="erp/1003")
         found = found._replace(orders=[found.orders[0], absent])
-        expect(found == proven, f"the vectors: with a change at {at} the file proves something else")
+        expect(found == proven, f"the vectors: with a change at {at} more is proven")
 
 
 def check(document: str) -> None:

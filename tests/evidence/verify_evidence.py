@@ -129,7 +129,8 @@ def read_entry(value: Any, where: str) -> Entry:
     offset, recorded_at = (number(value[name], where) for name in ("offset", "recorded_at"))
     if "body" in value:
         body = from_base64(value["body"], where)
-        return Entry(offset, recorded_at, body, proofs.occurred_at_of(body), proofs.body_hash_of(body))
+        occurred_at, body_hash = proofs.occurred_at_of(body), proofs.body_hash_of(body)
+        return Entry(offset, recorded_at, body, occurred_at, body_hash)
     occurred_at = number(value["occurred_at"], where, signed=True)
     return Entry(offset, recorded_at, None, occurred_at, from_base64(value["body_hash"], where, 32))
 
@@ -176,7 +177,8 @@ def check_order(order: Order, seal: Seal, size: int, root: bytes) -> None:
         expect(good, f"{where}: the time of recording of revision {revision}")
         offset, recorded_at = entry.offset, entry.recorded_at
     expect(not known or head == order.path.head, f"{where}: its entries are not those of the seal")
-    proven = proofs.in_tree(head, offset, order.inclusion, size, root) if known else not order.inclusion
+    proven = known and proofs.in_tree(head, offset, order.inclusion, size, root)
+    proven = proven or not (known or order.inclusion)
     expect(proven, f"{where}: its last entry is not in the log at offset {offset}")
 
 
@@ -196,9 +198,8 @@ def check_shown(order: Order, basis: dict[str, int]) -> None:
 
 
 def check_data(data: str, keys: list[Key]) -> Proven:
-    names = (
-        "format format_version product_version ledger_id made_at basis policy checkpoint seal orders"
-    )
+    names = "format format_version product_version ledger_id made_at"
+    names += " basis policy checkpoint seal orders"
     value = members(proofs.read_json(data), "the data", names)
     good = value["format"] == "order-ledger evidence" and value["format_version"] == Number("1")
     expect(good, "the data: its format")
@@ -211,6 +212,8 @@ def check_data(data: str, keys: list[Key]) -> Proven:
     basis = {n: number(t, "the basis", n == "as_of_occurred") for n, t in basis_texts.items()}
     expect(isinstance(value["orders"], list), "the data: its orders are no array")
     orders = [read_order(order, basis["offset"]) for order in value["orders"]]
+    linked = [order.role == "linked" for order in orders]
+    expect(linked == sorted(linked), "the data: those that were asked for are not first")
     size, root, believed = proofs.read_checkpoint(text(value["checkpoint"], "the checkpoint"), keys)
     seal = read_seal(value["seal"])
     proven = proofs.in_tree(seal.leaf_hash, seal.offset, seal.inclusion, size, root)
@@ -260,7 +263,8 @@ def plain(value: str) -> str:
 def report(proven: Proven) -> Iterator[str]:
     seal = proven.seal
     yield f"verified: {len(proven.orders)} orders, complete as of seal #{seal.offset}"
-    yield f"  covers {seal.covered} entries of {seal.orders} orders, made {time_of(seal.recorded_at)}"
+    made = time_of(seal.recorded_at)
+    yield f"  covers {seal.covered} entries of {seal.orders} orders, made {made}"
     yield f"  checkpoint of {proven.size} entries, signed by {', '.join(proven.keys)}"
     for order in proven.orders:
         count, shown = len(order.entries), sum(e.body is not None for e in order.entries)
@@ -315,7 +319,7 @@ def self_test(path: str) -> tuple[int, list[str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Verifies files of evidence.")
     parser.add_argument("bundles", metavar="BUNDLE", nargs="*", help="a file of evidence")
-    parser.add_argument("--key", action="append", default=[], help="verifier key, or a file of them")
+    parser.add_argument("--key", action="append", default=[], help="a key, or a file of them")
     parser.add_argument("--covers", type=int, default=0, help="entries that the seal has to cover")
     parser.add_argument("--recorded-until", type=int, help="nanoseconds that it has to cover")
     parser.add_argument("--self-test", metavar="DOCUMENT", help="check its vectors, and no file")
