@@ -19,6 +19,7 @@ mod demo;
 mod diff;
 mod erp_updater;
 mod events;
+mod evidence_reader;
 mod find;
 mod format_reader;
 mod import;
