@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::as_conversions,
+    clippy::indexing_slicing,
     clippy::cast_precision_loss,
     clippy::print_stdout,
     reason = "a benchmark prints its figures and ends at its first surprise"

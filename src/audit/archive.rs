@@ -1,5 +1,5 @@
-//! Where checkpoints are kept: the newest one, and the last one of each day, in each place. Does not
-//! know when one is signed.
+//! Where checkpoints are kept: the newest one, and the last one of each day, in each place.
+//! Does not know when one is signed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -116,7 +116,9 @@ pub(crate) fn kept_in(disk: &dyn Disk, folder: &Path) -> Result<Vec<KeptCheckpoi
     };
     names.sort();
     let mut found = Vec::new();
-    for name in names.iter().filter(|name| !name.ends_with(".tmp")) {
+    for name in
+        names.iter().filter(|name| name.rsplit_once('.').is_none_or(|(_, kind)| kind != "tmp"))
+    {
         let path = folder.join(name);
         found.extend(read_kept(disk, &path).map_err(|error| AuditError::io(&path, error))?);
     }

@@ -1,5 +1,5 @@
-//! Checkpoints (C2SP tlog-checkpoint): the size and root of the tree under the name of its origin, as
-//! a signed note. Does not know where they are kept, nor when one is made.
+//! Checkpoints (C2SP tlog-checkpoint): the size and root of the tree under the name of its origin,
+//! as a signed note. Does not know where they are kept, nor when one is made.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -16,13 +16,14 @@ const ORIGIN_LEN_MAX: usize = 200;
 
 impl TreeOrigin {
     /// Checks a name: parts of `a` to `z`, `0` to `9`, `.`, `_` and `-`, divided by `/`; none is
-    /// empty or begins with a dot. At most 200 bytes. A host that one owns in front keeps it unique.
+    /// empty or begins with a dot. At most 200 bytes. A host that one owns in front keeps it
+    /// unique.
     ///
     /// ```
     /// use order_ledger::TreeOrigin;
     ///
-    /// assert_eq!(TreeOrigin::parse("ledger.example/orders").unwrap().name(), "ledger.example/orders");
-    /// assert!(TreeOrigin::parse("../orders").is_err());
+    /// assert_eq!(TreeOrigin::parse("ledger.example/orders").unwrap().name(),
+    /// "ledger.example/orders"); assert!(TreeOrigin::parse("../orders").is_err());
     /// ```
     ///
     /// # Errors
@@ -90,8 +91,8 @@ impl Checkpoint {
     /// ```
     ///
     /// # Errors
-    /// Why it is not believed. The key must have the name of the origin: a key of another log proves
-    /// nothing of this one.
+    /// Why it is not believed. The key must have the name of the origin: a key of another
+    /// log proves nothing of this one.
     pub fn verify(note: &str, keys: &[VerifierKey]) -> Result<Self, NoteDefect> {
         let note = SignedNote::parse(note)?;
         let by = note.verify(keys)?;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::directory::DirectoryError;
 use super::note::KeyDefect;
-use crate::event::Violation;
+use crate::event::{Violation, listed};
 use crate::ledger::{AppendError, QueryError};
 
 /// Why the audit cannot answer.
@@ -28,7 +28,7 @@ pub enum AuditError {
         total: u64,
     },
     /// The request is wrong in itself.
-    #[error("invalid request: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    #[error("invalid request: {}", listed(.0))]
     Invalid(Vec<Violation>),
     /// A label stands for another seal already.
     #[error("period {label} was closed at offset {offset} by {actor}: a label is given once")]
@@ -63,7 +63,10 @@ pub enum AuditError {
         defect: KeyDefect,
     },
     /// A key is of another origin.
-    #[error("{}: the key is named {name}; keys that sign for {origin} have that name", path.display())]
+    #[error(
+        "{}: the key is named {name}; keys that sign for {origin} have that name",
+        path.display()
+    )]
     KeyName {
         /// Its file.
         path: PathBuf,

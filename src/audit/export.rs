@@ -8,6 +8,7 @@ use super::evidence::{
     export_evidence, verify_bundle,
 };
 use super::{Audit, AuditError};
+use crate::event::listed;
 use crate::ledger::AsOf;
 use crate::time::now_ns;
 
@@ -44,8 +45,8 @@ impl Audit {
         let file = export_evidence(&evidence).map_err(|error| unproven(error.to_string()))?;
         match verify_bundle(&file, self.verifier_keys(), &BundleOptions::default()) {
             BundleVerdict::Verified(_) => Ok(file),
-            BundleVerdict::Tampered(defects) => Err(unproven(sentences(&defects))),
-            BundleVerdict::Inconclusive(doubts) => Err(unproven(sentences(&doubts))),
+            BundleVerdict::Tampered(defects) => Err(unproven(listed(&defects))),
+            BundleVerdict::Inconclusive(doubts) => Err(unproven(listed(&doubts))),
             BundleVerdict::Unreadable(damage) => Err(unproven(damage.to_string())),
         }
     }
@@ -98,8 +99,4 @@ impl Audit {
 
 fn still(wanted: impl Fn() -> bool) -> Result<(), AuditError> {
     if wanted() { Ok(()) } else { Err(AuditError::Closed) }
-}
-
-fn sentences(list: &[impl ToString]) -> String {
-    list.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

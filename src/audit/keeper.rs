@@ -47,13 +47,16 @@ pub(super) enum Trouble {
     Stopped(String),
 }
 
+/// The seal that was made, and the period that it closed.
+type SealReply = Result<(Arc<Sealed>, Option<Period>), AuditError>;
+
 /// What is wanted of a seal.
 #[derive(Debug)]
 pub(super) struct SealWanted {
     pub(super) closing: Option<Closing>,
     /// The number of entries that it has to cover.
     pub(super) covers: u64,
-    pub(super) reply: oneshot::Sender<Result<(Arc<Sealed>, Option<Period>), AuditError>>,
+    pub(super) reply: oneshot::Sender<SealReply>,
 }
 
 /// What others want of the thread.
@@ -130,8 +133,8 @@ impl Times {
 }
 
 impl Keeper {
-    /// Runs until it is told to close, or cannot go on. Before, [`super::open`] has compared the tree
-    /// with what was signed.
+    /// Runs until it is told to close, or cannot go on. Before, [`super::open`] has compared the
+    /// tree with what was signed.
     pub(super) fn run(mut self) {
         loop {
             let closing = self.wanted.state().closing;

@@ -105,7 +105,8 @@ fn read(disk: &dyn Disk, path: &Path, origin: &str) -> Result<SignerKey, AuditEr
     Err(AuditError::KeyName { path, name, origin })
 }
 
-/// Makes a key in a folder, durably: the secret half for its owner alone, the public half beside it.
+/// Makes a key in a folder, durably: the secret half for its owner alone, the public half beside
+/// it.
 fn make(disk: &dyn Disk, folder: &Path, origin: &str) -> Result<SignerKey, AuditError> {
     let key = SignerKey::generate(origin).map_err(|error| AuditError::io(folder, error))?;
     let stem = file_stem(key.verifier());

@@ -1,5 +1,5 @@
-//! Tamper evidence: the tree over the log, checkpoints that are signed, seals, and what can be shown
-//! with them. Does not know gRPC or the command line.
+//! Tamper evidence: the tree over the log, checkpoints that are signed, seals, and what can be
+//! shown with them. Does not know gRPC or the command line.
 
 mod archive;
 mod checkpoint;
@@ -164,8 +164,8 @@ impl Audit {
     /// A checkpoint that covers at least so many entries.
     ///
     /// # Errors
-    /// [`AuditError::SigningRefused`], [`AuditError::Behind`], a number beyond the head, and what the
-    /// disk says.
+    /// [`AuditError::SigningRefused`], [`AuditError::Behind`], a number beyond the head,
+    /// and what the disk says.
     pub fn checkpoint(&self, at_least: u64) -> Result<Arc<SignedCheckpoint>, AuditError> {
         let head = self.ledger.head();
         if at_least > head {
@@ -269,8 +269,8 @@ impl Audit {
         Ok(ConsistencyProof { tree_size, hashes, signed })
     }
 
-    /// Proves what the histories of orders are, all under one seal: one that covers `covers` entries,
-    /// or, where that is not given, all entries of now.
+    /// Proves what the histories of orders are, all under one seal: one that covers `covers`
+    /// entries, or, where that is not given, all entries of now.
     ///
     /// # Errors
     /// As [`Audit::checkpoint`], and what the directory of the seal says.
@@ -342,19 +342,13 @@ impl Audit {
     pub fn seal(&self, label: &str, actor: &str, reason: &str) -> Result<SealMade, AuditError> {
         let closing = Closing::of(label, actor, reason)?;
         let known = closing.as_ref().map(|closing| closing.known(&self.ledger));
-        let period = match known.transpose()?.flatten() {
-            Some(period) => Some(period),
-            None => {
-                let (sealed, period) = self.ask_for_seal(closing, self.ledger.head())?;
-                if period.is_none() {
-                    let (offset, covered) = (sealed.entry.offset, sealed.covered());
-                    let signed = self.checkpoint(offset + 1)?;
-                    return Ok(SealMade { offset, covered, signed });
-                }
-                period
-            }
+        let (offset, covered) = if let Some(period) = known.transpose()?.flatten() {
+            (period.offset, period.covered)
+        } else {
+            let (sealed, period) = self.ask_for_seal(closing, self.ledger.head())?;
+            let made = (sealed.entry.offset, sealed.covered());
+            period.map_or(made, |period| (period.offset, period.covered))
         };
-        let Period { offset, covered, .. } = period.ok_or(AuditError::Closed)?;
         Ok(SealMade { offset, covered, signed: self.checkpoint(offset + 1)? })
     }
 

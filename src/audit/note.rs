@@ -294,14 +294,16 @@ impl fmt::Display for SignedNote {
 mod tests {
     use super::*;
 
-    // The key and the note of the documentation of Go's sumdb/note, which C2SP signed-note describes.
+    // The key and the note of the documentation of Go's sumdb/note, which C2SP signed-note
+    // describes.
     const SECRET: &str =
         "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz";
     const PUBLIC: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
     const NOTE: &str = "If you think cryptography is the answer to your problem,\n\
         then you don't know what your problem is.\n\
         \n\
-        \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+        \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcE\
+        lZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
 
     fn keys() -> [VerifierKey; 1] {
         [VerifierKey::parse(PUBLIC).unwrap()]

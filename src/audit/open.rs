@@ -1,5 +1,5 @@
-//! Opens the audit of a ledger: its keys, its places, and the comparison of the tree with everything
-//! that was signed. Does not know what happens afterwards.
+//! Opens the audit of a ledger: its keys, its places, and the comparison of the tree with
+//! everything that was signed. Does not know what happens afterwards.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ pub(super) fn open(ledger: Arc<Ledger>, options: AuditOptions) -> Result<Audit, 
     if !ledger.claim_leaves() {
         return Err(AuditError::AlreadyOpen);
     }
-    start(&ledger, options).inspect_err(|_| ledger.release_leaves())
+    start(&ledger, options).inspect_err(move |_| ledger.release_leaves())
 }
 
 fn start(ledger: &Arc<Ledger>, options: AuditOptions) -> Result<Audit, AuditError> {
@@ -117,7 +117,7 @@ fn begin(start: Start) -> Result<Result<Keeper, String>, AuditError> {
         Arc::new(SignedCheckpoint { note: note.clone(), checkpoint: checkpoint.clone() })
     });
     let stored = signed.as_ref().map_or(0, |signed| signed.checkpoint.size);
-    let writer = TreeWriter::restore(Arc::clone(&tree), stored)?;
+    let tree_writer = TreeWriter::restore(Arc::clone(&tree), stored)?;
     let sealer = Sealer::open(Arc::clone(&ledger), place)?;
     let quiet_size = sealer.newest().map_or(0, |sealed| sealed.entry.offset + 1);
     let mut keeper = Keeper {
@@ -125,7 +125,7 @@ fn begin(start: Start) -> Result<Result<Keeper, String>, AuditError> {
         origin,
         keys,
         archive,
-        tree: writer,
+        tree: tree_writer,
         sealer,
         wanted,
         standing,
@@ -141,9 +141,9 @@ fn begin(start: Start) -> Result<Result<Keeper, String>, AuditError> {
             return Ok(Err(again));
         }
     }
-    let sealed = keeper.sealer.newest().cloned();
+    let newest_seal = keeper.sealer.newest().cloned();
     keeper.standing.send_modify(|standing| {
-        (standing.signed, standing.sealed) = (signed, sealed);
+        (standing.signed, standing.sealed) = (signed, newest_seal);
     });
     // Whatever was signed before, this state is what the next one is compared with.
     keeper.sign(None)?;
@@ -159,8 +159,8 @@ fn refuse(kept: &KeptCheckpoint, origin: &str, head: u64) -> Option<String> {
             Some(format!("{path} is of origin {}, this log is {origin}", signed.origin))
         }
         Ok(signed) if signed.size > head => Some(format!(
-            "{path} was signed over {} entries, and the log has {head}: it has lost entries, or was \
-             restored from a backup",
+            "{path} was signed over {} entries, and the log has {head}: it has lost entries, or \
+             was restored from a backup",
             signed.size
         )),
         Ok(_) => None,

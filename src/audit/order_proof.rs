@@ -154,8 +154,8 @@ impl ChainEntry {
 }
 
 impl OrderProof {
-    /// Checks that the order has these entries and no others among those that the seal covers; answers
-    /// their leaf hashes by revision, none for an absent order.
+    /// Checks that the order has these entries and no others among those that the seal covers;
+    /// answers their leaf hashes by revision, none for an absent order.
     ///
     /// # Errors
     /// Why it does not hold.

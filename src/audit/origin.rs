@@ -1,5 +1,5 @@
-//! The origin of a ledger: the name that its checkpoints are signed under, kept in the log where it is
-//! not the first one. Does not know what is signed.
+//! The origin of a ledger: the name that its checkpoints are signed under, kept in the log where it
+//! is not the first one. Does not know what is signed.
 
 use super::AuditError;
 use super::checkpoint::TreeOrigin;

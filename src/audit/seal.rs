@@ -1,5 +1,5 @@
-//! Seals: the directory of all orders, made from what came since the last one and logged as an entry
-//! of the ledger's own. Does not know when one is due, nor what is signed.
+//! Seals: the directory of all orders, made from what came since the last one and logged as an
+//! entry of the ledger's own. Does not know when one is due, nor what is signed.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
@@ -59,8 +59,8 @@ pub(super) struct Made {
 }
 
 impl Sealer {
-    /// Takes up the directory that belongs to the last seal in the log; begins anew where there is no
-    /// such directory.
+    /// Takes up the directory that belongs to the last seal in the log; begins anew where there is
+    /// no such directory.
     pub(super) fn open(ledger: Arc<Ledger>, place: DirectoryPlace) -> Result<Self, AuditError> {
         let last = ledger.last_own_history(SEALS)?;
         let day = last.as_deref().and_then(|name| name.strip_prefix(SEALS)).unwrap_or_default();
@@ -170,13 +170,12 @@ impl Sealer {
             (_, Err(TryRecvError::Disconnected)) => panicked(),
         };
         self.work = None;
-        match &made {
-            Ok(made) => self.base = Some(Arc::clone(&made.sealed)),
+        if let Ok(made) = &made {
+            self.base = Some(Arc::clone(&made.sealed));
+        } else {
             // What it was made from is read again.
-            Err(_) => {
-                let base = self.base.as_ref();
-                self.changes = self.place.changes_from(base.map_or(0, |base| base.covered()));
-            }
+            let base = self.base.as_ref();
+            self.changes = self.place.changes_from(base.map_or(0, |base| base.covered()));
         }
         Some(made)
     }

@@ -1,8 +1,8 @@
-//! The tree as it is kept: its level 8 in a file, what is above in memory, what is below in the log.
-//! Does not know what is signed.
+//! The tree as it is kept: its level 8 in a file, what is above in memory, what is below in the
+//! log. Does not know what is signed.
 //!
-//! The file is tiles of level 1 (C2SP tlog-tiles), one behind the other: bytes 8192 N to 8192 (N + 1)
-//! are tile N. It is derived: where it is missing or wrong, it is made again from the log.
+//! The file is tiles of level 1 (C2SP tlog-tiles), one behind the other: bytes 8192 N to 8192 (N +
+//! 1) are tile N. It is derived: where it is missing or wrong, it is made again from the log.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -129,8 +129,8 @@ impl Nodes<'_> {
 }
 
 impl TreeWriter {
-    /// Begins with what is stored of the first `size` leaves: a multiple of 256, at most `size`. Who
-    /// asks compares the root when the tree has that size.
+    /// Begins with what is stored of the first `size` leaves: a multiple of 256, at most `size`.
+    /// Who asks compares the root when the tree has that size.
     pub(super) fn restore(tree: Arc<StoredTree>, size: u64) -> Result<Self, AuditError> {
         let mut writer = Self {
             tree,

@@ -21,8 +21,8 @@ pub struct InclusionProof {
 }
 
 impl InclusionProof {
-    /// Checks that an entry with this leaf hash stands at `offset` of the log whose first `tree_size`
-    /// entries have that root.
+    /// Checks that an entry with this leaf hash stands at `offset` of the log whose first
+    /// `tree_size` entries have that root.
     ///
     /// # Errors
     /// Why the proof does not show it.
@@ -43,8 +43,8 @@ pub struct ConsistencyProof {
 }
 
 impl ConsistencyProof {
-    /// Checks that the log whose first `tree_size` entries have that root begins with the older one,
-    /// given by its size and root.
+    /// Checks that the log whose first `tree_size` entries have that root begins with the older
+    /// one, given by its size and root.
     ///
     /// # Errors
     /// Why the proof does not show it.

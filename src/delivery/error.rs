@@ -1,6 +1,6 @@
 //! Why something about consumers or dead letters cannot be done. Does not know how it is told.
 
-use crate::event::Violation;
+use crate::event::{Violation, listed};
 use crate::ledger::{AppendError, FailureClass, QueryError};
 
 /// Why something about consumers or dead letters cannot be done.
@@ -57,8 +57,4 @@ impl DeliveryError {
     pub(crate) fn invalid(field: &str, what: impl Into<String>) -> Self {
         Self::Invalid(vec![Violation::new(field, what)])
     }
-}
-
-fn listed(violations: &[Violation]) -> String {
-    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -26,6 +26,7 @@ pub use json::{event_to_json, order_to_json};
 pub(crate) use json::{from_hex, message_to_json, to_hex};
 pub use recorded::RecordedEvent;
 pub use violation::Violation;
+pub(crate) use violation::listed;
 
 pub(crate) use canonical::same_content;
 pub(crate) use fact::{Fact, FactLine, FactReference, Path, path};

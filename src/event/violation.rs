@@ -38,3 +38,8 @@ impl fmt::Display for Violation {
         }
     }
 }
+
+/// What is wrong, in one sentence.
+pub(crate) fn listed(items: &[impl fmt::Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::event::Violation;
+use crate::event::{Violation, listed};
 use crate::log::{Hash, LogError};
 use crate::time::{rfc3339, timestamp};
 use crate::view::ViewError;
@@ -240,6 +240,5 @@ fn text_of(ns: i64) -> String {
 }
 
 fn sentence(begin: &str, items: &[impl std::fmt::Display]) -> String {
-    let items: Vec<_> = items.iter().map(ToString::to_string).collect();
-    format!("{begin} {}", items.join("; "))
+    format!("{begin} {}", listed(items))
 }

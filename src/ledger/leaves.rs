@@ -71,9 +71,9 @@ impl Ledger {
         *self.leaves.state() = State::default();
     }
 
-    /// Calls `each` with leaves from an offset on, without a gap; answers the offset behind the last
-    /// one. It is `from` only where that is the head. Leaves before those that wait are read in
-    /// parts: call it again.
+    /// Calls `each` with leaves from an offset on, without a gap; answers the offset behind the
+    /// last one. It is `from` only where that is the head. Leaves before those that wait are read
+    /// in parts: call it again.
     ///
     /// # Errors
     /// Where log or views cannot be read.

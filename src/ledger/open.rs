@@ -5,7 +5,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
@@ -104,10 +103,7 @@ fn open_once(
         settling: Vec::new(),
         deferred: None,
     };
-    let thread: JoinHandle<()> = std::thread::Builder::new()
-        .name("log-write".into())
-        .spawn(move || writer.run())
-        .map_err(start)?;
+    let thread = writer.start().map_err(start)?;
     Ok(Ledger {
         commands,
         thread: std::sync::Mutex::new(Some(thread)),

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
+use std::thread::JoinHandle;
 
 use tokio::sync::{oneshot, watch};
 
@@ -73,8 +74,12 @@ enum Gathered {
 }
 
 impl Writer {
-    /// Runs until the ledger is closed. A panic here poisons the ledger.
-    pub(super) fn run(mut self) {
+    /// Runs on a thread of its own until the ledger is closed. A panic there poisons the ledger.
+    pub(super) fn start(self) -> std::io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name("log-write".into()).spawn(move || self.run())
+    }
+
+    fn run(mut self) {
         let mut guard = PoisonGuard { queue: Arc::clone(&self.queue), armed: true };
         loop {
             let first = match self.deferred.take() {

@@ -9,7 +9,7 @@ use tonic::{Code, Request, Status};
 
 use super::status::{IntoStatus as _, status};
 use crate::audit::ReadLog;
-use crate::ledger::{AppendError, FailureClass};
+use crate::ledger::FailureClass;
 use crate::proto::{EventFilter, HistoryRead};
 
 /// The metadata in which a caller says who reads.
@@ -95,14 +95,16 @@ async fn record(log: &ReadLog, reads: Vec<HistoryRead>) -> Result<(), Status> {
         Ok(pending) => pending.await,
         Err(error) => Err(error),
     };
-    recorded.map(|_| ()).map_err(|error| match error {
-        AppendError::Invalid(_) => error.into_status(),
-        error => status(
+    recorded.map(|_| ()).map_err(|error| {
+        if error.class() == FailureClass::Refused {
+            return error.into_status();
+        }
+        status(
             Code::Unavailable,
             "READ_NOT_RECORDED",
             FailureClass::NotWritten,
             format!("who reads is recorded here, and that failed: {error}; retry later"),
-        ),
+        )
     })
 }
 

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
 use crate::delivery::DeliveryError;
-use crate::event::{Violation, to_hex};
+use crate::event::{Violation, listed, to_hex};
 use crate::ledger::{AppendError, FailureClass, QueryError, ReusedId, WrongRevision};
 use crate::view::ViewError;
 
@@ -40,8 +40,7 @@ pub(super) fn status(code: Code, reason: &str, class: FailureClass, message: Str
 
 /// A refused question, with all that is wrong with it.
 pub(super) fn invalid(violations: &[Violation]) -> Status {
-    let list: Vec<_> = violations.iter().map(ToString::to_string).collect();
-    let mut message = format!("the request breaks {}", list.join("; "));
+    let mut message = format!("the request breaks {}", listed(violations));
     truncate(&mut message, DETAIL_TEXT_BYTES_MAX / 2);
     let mut details = details("INVALID_REQUEST", FailureClass::Refused);
     add_violations(&mut details, violations);

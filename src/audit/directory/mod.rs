@@ -21,5 +21,5 @@ mod trie;
 pub(crate) use changes::Changes;
 pub(crate) use node::{Node, OrderNode};
 pub(crate) use path::{DirectoryPath, PathDefect, Standing, Step};
-pub(crate) use stored::{Directory, DirectoryDefect, DirectoryError, DirectoryPlace};
+pub(crate) use stored::{Directory, DirectoryError, DirectoryPlace};
 pub(crate) use trie::Trie;

@@ -12,7 +12,7 @@ use crate::audit::directory::OrderNode;
 use crate::audit::order_proof::ChainEntry;
 use crate::audit::tree::node_hash;
 use crate::demo::Demo;
-use crate::event::Event;
+use crate::event::{Event, listed};
 use crate::limits::Limits;
 use crate::log::{Leaf, NO_PREVIOUS, body_hash, order_hash};
 use crate::proto::OrderEvent;
@@ -91,7 +91,7 @@ impl Scene {
         change(&mut evidence);
         let verdict = self.remade(&evidence).expect("a file that can be made");
         let BundleVerdict::Tampered(defects) = verdict else { panic!("{verdict:?}") };
-        defects.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        listed(&defects)
     }
 }
 

@@ -57,8 +57,8 @@ impl Edge {
         self.size
     }
 
-    /// Appends a leaf; calls `made` with level and hash of each node that is whole by that, from the
-    /// leaf itself, level 0, upwards.
+    /// Appends a leaf; calls `made` with level and hash of each node that is whole by that, from
+    /// the leaf itself, level 0, upwards.
     pub(crate) fn push(&mut self, leaf: Hash, made: impl FnMut(u32, &Hash)) {
         self.push_subtree(0, leaf, made);
     }

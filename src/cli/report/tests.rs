@@ -68,7 +68,9 @@ fn late_is_what_occurred_before_the_closing_and_not_at_it() {
         (8, json!({ "occurred_at": at(CLOSED - 60, 0), "correlation_id": "erp/2" })),
         (9, json!({ "occurred_at": at(CLOSED - 7_200, 0) })),
     ];
-    events.iter().for_each(|(offset, more)| report.take(&recorded(*offset, more)));
+    for (offset, more) in &events {
+        report.take(&recorded(*offset, more));
+    }
     let listed: Vec<_> = report.events().map(|one| (one.offset, one.late_ns)).collect();
     let late = |seconds: u64| Some(seconds * 1_000_000_000);
     let hour = 3_600;

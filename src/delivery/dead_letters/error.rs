@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::event::Violation;
+use crate::event::{Violation, listed};
 use crate::ledger::{AppendError, FailureClass, QueryError};
 use crate::proto::DeadLetterState;
 use crate::time::{rfc3339, signed, timestamp};
@@ -112,8 +112,4 @@ impl fmt::Display for DeadLettersFull {
              ({limit}); redrive or discard some of them"
         )
     }
-}
-
-fn listed(violations: &[Violation]) -> String {
-    violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 
-use crate::event::{Event, RecordedEvent, is_ledgers_own};
+use crate::event::{Event, RecordedEvent, is_ledgers_own, listed};
 use crate::limits::Limits;
 use crate::log::{Blocks, Defect, Hash, LogError, Placed, order_hash};
 
@@ -55,8 +55,7 @@ impl Digest {
                 (leaf, name_defect(entry.correlation_id, &event))
             }
             Err(violations) => {
-                let violations: Vec<_> = violations.iter().map(ToString::to_string).collect();
-                (entry.leaf_hash_of(&order), Some(Defect::Event(violations.join("; "))))
+                (entry.leaf_hash_of(&order), Some(Defect::Event(listed(&violations))))
             }
         };
         Self {

@@ -4,9 +4,10 @@
 use std::fs;
 
 use super::{Random, directory_of, place, tiny};
+use crate::audit::directory::DirectoryError;
 use crate::audit::directory::format::{HEADER_LEN, Header, index_to_bytes, parse_index};
 use crate::audit::directory::index::Bucket;
-use crate::audit::directory::{DirectoryDefect, DirectoryError};
+use crate::audit::directory::stored::DirectoryDefect;
 use crate::num::{u64_from, usize_from};
 
 /// Seen red without the CRC of the header: the nodes show all else, with or without the other CRCs.

@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::naive::naive_of;
 use super::{Orders, Random, add, directory_of, place, tiny};
-use crate::audit::directory::{
-    Directory, DirectoryDefect, DirectoryError, DirectoryPlace, Standing, Trie,
-};
+use crate::audit::directory::stored::DirectoryDefect;
+use crate::audit::directory::{Directory, DirectoryError, DirectoryPlace, Standing, Trie};
 use crate::num::u64_from;
 
 fn names(place: &DirectoryPlace) -> Vec<String> {
