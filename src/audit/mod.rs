@@ -352,23 +352,6 @@ impl Audit {
         Ok(SealMade { offset, covered, signed: self.checkpoint(offset + 1)? })
     }
 
-    /// The period of a label.
-    ///
-    /// # Errors
-    /// [`AuditError::UnknownPeriod`], and where the ledger cannot be read.
-    pub fn period(&self, label: &str) -> Result<Period, AuditError> {
-        period::period(&self.ledger, label)?
-            .ok_or_else(|| AuditError::UnknownPeriod(label.to_owned()))
-    }
-
-    /// All periods, by label.
-    ///
-    /// # Errors
-    /// Where the ledger cannot be read.
-    pub fn periods(&self) -> Result<Vec<Period>, AuditError> {
-        period::periods(&self.ledger)
-    }
-
     /// Signs a last checkpoint and stops. It may be called again.
     pub fn close(&self) {
         self.wanted.close();

@@ -39,6 +39,45 @@ pub struct Period {
     pub reason: String,
 }
 
+impl Period {
+    /// The period of a label. No audit has to be open for that.
+    ///
+    /// # Errors
+    /// [`AuditError::UnknownPeriod`], and where the ledger cannot be read.
+    pub fn find(ledger: &Ledger, label: &str) -> Result<Self, AuditError> {
+        Self::closed_as(ledger, label)?.ok_or_else(|| AuditError::UnknownPeriod(label.to_owned()))
+    }
+
+    /// All periods, by label.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be read.
+    pub fn all(ledger: &Ledger) -> Result<Vec<Self>, AuditError> {
+        let mut found = Vec::new();
+        for history in ledger.own_histories(PERIODS)? {
+            found.extend(ledger.last_of_history(&history)?.as_ref().and_then(Self::of));
+        }
+        Ok(found)
+    }
+
+    fn closed_as(ledger: &Ledger, label: &str) -> Result<Option<Self>, AuditError> {
+        let last = ledger.last_of_history(&format!("{PERIODS}{label}"))?;
+        Ok(last.as_ref().and_then(Self::of))
+    }
+
+    fn of(entry: &RecordedEvent) -> Option<Self> {
+        let said = entry.event.ledger_entry()?;
+        Some(Self {
+            label: said.period,
+            covered: said.seal?.covered,
+            offset: entry.offset,
+            closed_at_ns: entry.recorded_at_ns,
+            actor: said.actor,
+            reason: said.reason,
+        })
+    }
+}
+
 impl Closing {
     /// Checks what somebody says who closes a period; none where no label is given.
     pub(super) fn of(label: &str, actor: &str, reason: &str) -> Result<Option<Self>, AuditError> {
@@ -66,7 +105,7 @@ impl Closing {
 
     /// The period, where it was closed already by the same one for the same reason: a retry.
     pub(super) fn known(&self, ledger: &Ledger) -> Result<Option<Period>, AuditError> {
-        match period(ledger, &self.label)? {
+        match Period::closed_as(ledger, &self.label)? {
             Some(known) if known.actor == self.actor && known.reason == self.reason => {
                 Ok(Some(known))
             }
@@ -91,31 +130,4 @@ impl Closing {
         let (offset, closed_at_ns) = (receipt.offset, receipt.recorded_at_ns);
         Period { label, covered, offset, closed_at_ns, actor, reason }
     }
-}
-
-fn period_of(entry: &RecordedEvent) -> Option<Period> {
-    let said = entry.event.ledger_entry()?;
-    Some(Period {
-        label: said.period,
-        covered: said.seal?.covered,
-        offset: entry.offset,
-        closed_at_ns: entry.recorded_at_ns,
-        actor: said.actor,
-        reason: said.reason,
-    })
-}
-
-/// The period of a label.
-pub(super) fn period(ledger: &Ledger, label: &str) -> Result<Option<Period>, AuditError> {
-    let last = ledger.last_of_history(&format!("{PERIODS}{label}"))?;
-    Ok(last.as_ref().and_then(period_of))
-}
-
-/// All periods, by label.
-pub(super) fn periods(ledger: &Ledger) -> Result<Vec<Period>, AuditError> {
-    let mut found = Vec::new();
-    for history in ledger.own_histories(PERIODS)? {
-        found.extend(ledger.last_of_history(&history)?.as_ref().and_then(period_of));
-    }
-    Ok(found)
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError, sync_channel};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::AuditError;
@@ -46,7 +47,21 @@ pub(super) struct Sealer {
     /// The day of the newest seal: it never goes back, whatever the clock does, so that the last
     /// history by name is the last in time.
     day: String,
-    work: Option<Receiver<Result<Made, AuditError>>>,
+    work: Option<Work>,
+}
+
+/// The thread that makes a seal; waited for when this is dropped, since it holds the ledger.
+#[derive(Debug)]
+struct Work {
+    made: Receiver<Result<Made, AuditError>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        // Whether it panicked is seen by what it does not answer.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
 }
 
 /// A seal that was made, and the period that it closed.
@@ -139,8 +154,8 @@ impl Sealer {
             let _ = sender.send(made);
         };
         let thread = std::thread::Builder::new().name("seal".into()).spawn(work);
-        thread.map_err(|error| AuditError::io("a thread for the seal", error))?;
-        self.work = Some(receiver);
+        let thread = thread.map_err(|error| AuditError::io("a thread for the seal", error))?;
+        self.work = Some(Work { made: receiver, thread: Some(thread) });
         Ok(())
     }
 
@@ -161,11 +176,11 @@ impl Sealer {
 
     /// What became of the seal that was begun, once it is made; with `wait`, then.
     pub(super) fn finish(&mut self, wait: bool) -> Option<Result<Made, AuditError>> {
-        let work = self.work.as_ref()?;
+        let made = &self.work.as_ref()?.made;
         let panicked = || Err(AuditError::Directory("the thread that made it panicked".to_owned()));
-        let made = match (wait, work.try_recv()) {
+        let made = match (wait, made.try_recv()) {
             (_, Ok(made)) => made,
-            (true, Err(TryRecvError::Empty)) => work.recv().unwrap_or_else(|_| panicked()),
+            (true, Err(TryRecvError::Empty)) => made.recv().unwrap_or_else(|_| panicked()),
             (false, Err(TryRecvError::Empty)) => return None,
             (_, Err(TryRecvError::Disconnected)) => panicked(),
         };

@@ -41,8 +41,6 @@ pub(super) struct Periods {
     label: String,
     #[arg(long, value_enum, default_value = "table")]
     output: Output,
-    #[command(flatten)]
-    audit: AuditArgs,
 }
 
 impl SealCommand {
@@ -80,7 +78,7 @@ impl SealCommand {
 
 impl Periods {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut client = self.target.audited(&self.audit).await?.audit;
+        let mut client = self.target.existing().await?.audit;
         let request = proto::ListPeriodsRequest { label: self.label };
         let periods = client.list_periods(request).await?.into_inner().periods;
         let mut out = io::stdout().lock();

@@ -54,11 +54,7 @@ impl Audits {
         question: impl FnOnce(&Audit) -> Result<T, AuditError> + Send + 'static,
     ) -> Result<T, Status> {
         let audit = Arc::clone(self.open().await.map_err(AuditError::into_status)?);
-        let answer = tokio::task::spawn_blocking(move || question(&audit)).await;
-        let answer = answer.map_err(|error| {
-            status(Code::Internal, "INTERNAL", FailureClass::Refused, error.to_string())
-        })?;
-        answer.map_err(AuditError::into_status)
+        blocking(move || question(&audit)).await
     }
 
     /// Signs a last checkpoint and stops.
@@ -67,6 +63,17 @@ impl Audits {
             let _ = tokio::task::spawn_blocking(move || audit.close()).await;
         }
     }
+}
+
+/// Answers a question where it may wait.
+async fn blocking<T: Send + 'static>(
+    question: impl FnOnce() -> Result<T, AuditError> + Send + 'static,
+) -> Result<T, Status> {
+    let answer = tokio::task::spawn_blocking(question).await;
+    let answer = answer.map_err(|error| {
+        status(Code::Internal, "INTERNAL", FailureClass::Refused, error.to_string())
+    })?;
+    answer.map_err(AuditError::into_status)
 }
 
 fn hash_bytes(hash: &Hash) -> Bytes {
@@ -241,13 +248,13 @@ impl AuditService for Audits {
         request: Request<wire::ListPeriodsRequest>,
     ) -> Result<Response<wire::ListPeriodsResponse>, Status> {
         let label = request.into_inner().label;
-        let answer = self.ask(move |audit| {
-            let found =
-                if label.is_empty() { audit.periods()? } else { vec![audit.period(&label)?] };
-            let periods = found.into_iter().map(period).collect();
-            Ok(wire::ListPeriodsResponse { periods })
+        let ledger = Arc::clone(&self.ledger);
+        let found = blocking(move || match &*label {
+            "" => Period::all(&ledger),
+            label => Period::find(&ledger, label).map(|period| vec![period]),
         });
-        answer.await.map(Response::new)
+        let periods = found.await?.into_iter().map(period).collect();
+        Ok(Response::new(wire::ListPeriodsResponse { periods }))
     }
 }
 

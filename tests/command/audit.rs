@@ -167,6 +167,15 @@ fn a_server_says_its_keys_and_takes_the_flags_of_the_audit() {
     assert_eq!(refused.out, "", "no address of a server that never served");
 }
 
+/// Seen red with the audit opened for the question.
+#[test]
+fn who_asks_for_periods_makes_no_key() {
+    let house = House::new(9);
+    house.run(&["periods"]).ok();
+    house.run(&["report", "--against", "2026-Q3"]).failed(3);
+    assert!(!house.folder.path().join("audit").exists());
+}
+
 #[test]
 fn a_period_is_closed_once() {
     let house = House::new(9);
