@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use super::archive::is_checkpoint_name;
 use super::note::{NoteDefect, SignedNote, SignerKey, VerifierKey};
 use crate::log::Hash;
 
@@ -16,14 +17,15 @@ const ORIGIN_LEN_MAX: usize = 200;
 
 impl TreeOrigin {
     /// Checks a name: parts of `a` to `z`, `0` to `9`, `.`, `_` and `-`, divided by `/`; none is
-    /// empty or begins with a dot. At most 200 bytes. A host that one owns in front keeps it
-    /// unique.
+    /// empty, begins with a dot, or is called as the files of checkpoints are: `latest` or a day.
+    /// At most 200 bytes. A host that one owns in front keeps it unique.
     ///
     /// ```
     /// use order_ledger::TreeOrigin;
     ///
-    /// assert_eq!(TreeOrigin::parse("ledger.example/orders").unwrap().name(),
-    /// "ledger.example/orders"); assert!(TreeOrigin::parse("../orders").is_err());
+    /// let origin = TreeOrigin::parse("ledger.example/orders").unwrap();
+    /// assert_eq!(origin.name(), "ledger.example/orders");
+    /// assert!(TreeOrigin::parse("../orders").is_err());
     /// ```
     ///
     /// # Errors
@@ -31,15 +33,18 @@ impl TreeOrigin {
     pub fn parse(name: &str) -> Result<Self, String> {
         let part = |part: &str| {
             let allowed = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
-            !part.is_empty() && !part.starts_with('.') && part.bytes().all(allowed)
+            !part.is_empty()
+                && !part.starts_with('.')
+                && !is_checkpoint_name(part)
+                && part.bytes().all(allowed)
         };
         if name.len() <= ORIGIN_LEN_MAX && name.split('/').all(part) {
             Ok(Self(name.to_owned()))
         } else {
             Err(format!(
                 "{name:?} is no origin; allowed are parts of a to z, 0 to 9, '.', '_' and '-', \
-                 divided by '/', none of them empty or with a dot first; at most 200 bytes, as in \
-                 ledger.example/orders"
+                 divided by '/', none of them empty, with a dot first, a day as 2026-11-23 or \
+                 `latest`; at most 200 bytes, as in ledger.example/orders"
             ))
         }
     }

@@ -12,12 +12,9 @@ use crate::ledger::{AppendError, QueryError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuditError {
-    /// The log does not continue what was signed. Appends and reads go on; nothing more is signed
-    /// under this origin.
-    #[error(
-        "nothing is signed any more: {0}; find out why, and only then start a new origin \
-         (--new-origin), which says openly that the old one has ended"
-    )]
+    /// The log does not continue what was signed, or that cannot be seen. Appends and reads go on;
+    /// nothing more is signed until the audit is opened again.
+    #[error("nothing is signed: {0}")]
     SigningRefused(String),
     /// The tree is still being made from the log.
     #[error("the tree over the log is being made: {done} of {total} entries")]
@@ -54,6 +51,21 @@ pub enum AuditError {
         /// What was asked for.
         asked: String,
     },
+    /// An origin that has ended does not begin again.
+    #[error("the origin {0} has ended, and an ended one is never continued; choose another name")]
+    OriginEnded(String),
+    /// The keys that signed before are not there.
+    #[error(
+        "{} has no key of {origin}, and checkpoints were signed under that name: put its keys \
+         back; where they are lost, add one (order-ledger key add --origin) and hand it to auditors",
+        folder.display()
+    )]
+    KeyMissing {
+        /// Where keys are.
+        folder: PathBuf,
+        /// The origin.
+        origin: String,
+    },
     /// A key cannot be used.
     #[error("{}: {defect}", path.display())]
     Key {
@@ -81,8 +93,8 @@ pub enum AuditError {
     /// The audit is closed, or its thread has ended.
     #[error("the audit is closed")]
     Closed,
-    /// A checkpoint could not be kept; it is tried again.
-    #[error("a checkpoint could not be kept: {0}")]
+    /// Something could not be read or written; it is tried again.
+    #[error("nothing is signed for now, and it is tried again: {0}")]
     Storage(String),
     /// The audit's thread has ended.
     #[error("the audit has stopped: {0}; open the ledger again")]

@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
 use super::AuditError;
-use super::archive::{Archive, SignedCheckpoint};
+use super::archive::{Archive, ArchivePlaces, KeptCheckpoint, SignedCheckpoint};
 use super::checkpoint::Checkpoint;
-use super::note::SignerKey;
+use super::directory::DirectoryPlace;
+use super::note::{SignerKey, VerifierKey};
 use super::period::{Closing, Period};
 use super::seal::{Made, Sealed, Sealer};
-use super::stored_tree::TreeWriter;
+use super::stored_tree::{StoredTree, TreeWriter};
 use crate::ledger::Ledger;
 
 /// Leaves are gathered for so long, where nobody waits for a checkpoint.
@@ -70,7 +71,10 @@ struct WantedState {
     /// A checkpoint has to cover so many entries.
     checkpoint: u64,
     seals: Vec<SealWanted>,
-    closing: bool,
+    /// Since when the audit is to be closed.
+    closing: Option<Instant>,
+    /// Whether the thread has ended, and nobody makes seals any more.
+    ended: bool,
 }
 
 impl Wanted {
@@ -83,28 +87,63 @@ impl Wanted {
         state.checkpoint = state.checkpoint.max(at_least);
     }
 
+    /// Asks for a seal. Where the thread has ended, the reply is dropped at once.
     pub(super) fn seal(&self, wanted: SealWanted) {
-        self.state().seals.push(wanted);
+        let mut state = self.state();
+        if !state.ended {
+            state.seals.push(wanted);
+        }
     }
 
     pub(super) fn close(&self) {
-        self.state().closing = true;
+        self.state().closing.get_or_insert_with(Instant::now);
+    }
+
+    /// For how long the audit has been about to be closed.
+    pub(super) fn closing_for(&self) -> Option<Duration> {
+        self.state().closing.map(|since| since.elapsed())
+    }
+
+    /// Tells all who wait for a seal that none comes now.
+    pub(super) fn give_up(&self, why: &str) {
+        let seals = std::mem::take(&mut self.state().seals);
+        for wanted in seals {
+            let _ = wanted.reply.send(Err(AuditError::Storage(why.to_owned())));
+        }
+    }
+
+    /// Says that the thread has ended: replies that wait, and that are asked for later, are
+    /// dropped.
+    pub(super) fn end(&self) {
+        let mut state = self.state();
+        state.ended = true;
+        state.seals.clear();
     }
 }
 
-/// What the thread owns.
+/// What stays as it is while the audit is open.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct Setup {
     pub(super) ledger: Arc<Ledger>,
     pub(super) origin: String,
     pub(super) keys: Vec<SignerKey>,
-    pub(super) archive: Archive,
-    pub(super) tree: TreeWriter,
-    pub(super) sealer: Sealer,
+    pub(super) verifier_keys: Vec<VerifierKey>,
+    pub(super) places: ArchivePlaces,
+    pub(super) tree: Arc<StoredTree>,
+    pub(super) directory: DirectoryPlace,
     pub(super) wanted: Arc<Wanted>,
     pub(super) standing: watch::Sender<Standing>,
     pub(super) checkpoint_interval: Duration,
     pub(super) seal_interval: Option<Duration>,
+}
+
+/// What the thread works with. Where it fails it is made again, as after a crash.
+#[derive(Debug)]
+pub(super) struct Keeper<'s> {
+    pub(super) setup: &'s Setup,
+    pub(super) archive: Archive,
+    pub(super) tree: TreeWriter,
+    pub(super) sealer: Sealer,
     /// Who waits for the seal that is being made.
     pub(super) sealing: Vec<SealWanted>,
     pub(super) times: Times,
@@ -132,35 +171,30 @@ impl Times {
     }
 }
 
-impl Keeper {
+impl Keeper<'_> {
     /// Runs until it is told to close, or cannot go on. Before, [`super::open`] has compared the
     /// tree with what was signed.
-    pub(super) fn run(mut self) {
-        loop {
-            let closing = self.wanted.state().closing;
-            match self.round(closing) {
-                Ok(true) => break,
-                Ok(false) => {}
-                Err(error) => {
-                    tracing::error!(%error, "the audit has stopped; appends and reads go on");
-                    self.stopped(&error);
-                    break;
-                }
-            }
-            if !closing {
-                self.wait();
+    ///
+    /// # Errors
+    /// [`AuditError::SigningRefused`], and what may be over when it is tried again.
+    pub(super) fn run(mut self) -> Result<(), AuditError> {
+        let ended = self.rounds();
+        if let Err(error) = &ended {
+            for wanted in self.sealing.drain(..) {
+                let _ = wanted.reply.send(Err(AuditError::Storage(error.to_string())));
             }
         }
-        let rest = std::mem::take(&mut self.wanted.state().seals);
-        for wanted in rest.into_iter().chain(self.sealing.drain(..)) {
-            let _ = wanted.reply.send(Err(AuditError::Closed));
-        }
-        self.ledger.release_leaves();
+        ended
     }
 
-    fn stopped(&self, error: &AuditError) {
-        let trouble = Some(Trouble::Stopped(error.to_string()));
-        self.standing.send_modify(|standing| standing.trouble = trouble);
+    fn rounds(&mut self) -> Result<(), AuditError> {
+        loop {
+            let closing = self.setup.wanted.closing_for().is_some();
+            if self.round(closing)? {
+                return Ok(());
+            }
+            self.wait();
+        }
     }
 
     /// One round: takes what came, signs, and sees to seals. Answers whether it was the last.
@@ -186,50 +220,52 @@ impl Keeper {
         }
         let size = self.tree.size();
         let unsigned = self.signed_size() != Some(size);
-        let sign_at = unsigned.then(|| self.times.signed + self.checkpoint_interval);
+        let sign_at = unsigned.then(|| self.times.signed + self.setup.checkpoint_interval);
         let changed = size > self.times.quiet_size && !self.sealer.is_busy();
         let seal_at = self.times.seal_due.filter(|_| changed);
         let retry_at = self.has_trouble().then_some(now + RETRY_AFTER);
         let until = [sign_at, seal_at, retry_at].into_iter().flatten().min();
-        if !self.ledger.wait_for_leaves(until) {
+        if !self.setup.ledger.wait_for_leaves(until) {
             // More comes together; whoever waits for a checkpoint pokes.
-            let gathered = now + GATHER.min(self.checkpoint_interval);
-            self.ledger.wait_for_poke(gathered);
+            let gathered = now + GATHER.min(self.setup.checkpoint_interval);
+            self.setup.ledger.wait_for_poke(gathered);
         }
     }
 
     fn has_trouble(&self) -> bool {
-        self.standing.borrow().trouble.is_some()
+        self.setup.standing.borrow().trouble.is_some()
     }
 
     fn signed_size(&self) -> Option<u64> {
-        self.standing.borrow().signed.as_ref().map(|signed| signed.checkpoint.size)
+        self.setup.standing.borrow().signed.as_ref().map(|signed| signed.checkpoint.size)
     }
 
     /// Takes all leaves that there are.
-    pub(super) fn take_leaves(&mut self) -> Result<(), AuditError> {
-        loop {
-            let from = self.tree.size();
-            let (tree, sealer) = (&mut self.tree, &mut self.sealer);
-            let mut failed = Ok(());
-            self.ledger.take_leaves(from, |leaf| {
-                if failed.is_ok() {
-                    failed = sealer.take(tree.size(), &leaf);
-                }
-                tree.push(leaf.leaf);
-            })?;
-            failed?;
-            if self.tree.size() == from {
-                return Ok(());
+    fn take_leaves(&mut self) -> Result<(), AuditError> {
+        while self.take_some()? {}
+        Ok(())
+    }
+
+    /// Takes a part of the leaves that there are; answers whether there were any.
+    pub(super) fn take_some(&mut self) -> Result<bool, AuditError> {
+        let from = self.tree.size();
+        let (tree, sealer) = (&mut self.tree, &mut self.sealer);
+        let mut failed = Ok(());
+        self.setup.ledger.take_leaves(from, |leaf| {
+            if failed.is_ok() {
+                failed = sealer.take(tree.size(), &leaf);
             }
-            let head = self.ledger.head();
-            let size = self.tree.size();
-            self.standing.send_if_modified(|standing| {
-                let behind = standing.behind.is_some();
-                standing.behind = behind.then_some((size, head));
-                behind
-            });
-        }
+            tree.push(leaf.leaf);
+        })?;
+        failed?;
+        let head = self.setup.ledger.head();
+        let size = self.tree.size();
+        self.setup.standing.send_if_modified(|standing| {
+            let behind = standing.behind.is_some();
+            standing.behind = behind.then_some((size, head));
+            behind
+        });
+        Ok(size > from)
     }
 
     fn checkpoint_is_due(&self, closing: bool) -> bool {
@@ -238,20 +274,27 @@ impl Keeper {
         if signed == Some(size) && !self.has_trouble() {
             return false;
         }
-        let asked = signed.is_none_or(|signed| signed < self.wanted.state().checkpoint.min(size));
-        let interval = if self.has_trouble() { RETRY_AFTER } else { self.checkpoint_interval };
+        let asked =
+            signed.is_none_or(|signed| signed < self.setup.wanted.state().checkpoint.min(size));
+        let usual = self.setup.checkpoint_interval;
+        let interval = if self.has_trouble() { RETRY_AFTER } else { usual };
         asked && !self.has_trouble() || closing || self.times.signed.elapsed() >= interval
     }
 
     /// Signs the tree as it is; `day` is given where the checkpoint covers a seal.
     pub(super) fn sign(&mut self, day: Option<&str>) -> Result<(), AuditError> {
         let root = self.tree.settle()?;
-        let checkpoint = Checkpoint { origin: self.origin.clone(), size: self.tree.size(), root };
-        let note = checkpoint.sign(&self.keys);
+        let Setup { origin, keys, standing, .. } = self.setup;
+        let checkpoint = Checkpoint { origin: origin.clone(), size: self.tree.size(), root };
+        let note = checkpoint.sign(keys);
         self.times.signed = Instant::now();
         // Durable before anybody sees it: after a crash nothing smaller can be signed.
-        let kept = self.archive.keep(&note, day);
-        self.standing.send_modify(|standing| match kept {
+        let fits = |found: &KeptCheckpoint| self.setup.fits(found, checkpoint.size);
+        let kept = self.archive.keep(&note, day, fits);
+        if let Err(AuditError::SigningRefused(why)) = kept {
+            return Err(AuditError::SigningRefused(why));
+        }
+        standing.send_modify(|standing| match kept {
             Ok(()) => {
                 standing.signed = Some(Arc::new(SignedCheckpoint { note, checkpoint }));
                 (standing.trouble, standing.behind) = (None, None);
@@ -282,7 +325,7 @@ impl Keeper {
 
     /// Those whom the next seal answers: all that want none of their own, and one that does.
     fn next_wanted(&self, size: u64) -> Vec<SealWanted> {
-        let mut state = self.wanted.state();
+        let mut state = self.setup.wanted.state();
         let (mut now, mut later) = (Vec::new(), Vec::new());
         let mut has_closing = false;
         for wanted in state.seals.drain(..) {
@@ -303,7 +346,7 @@ impl Keeper {
             return Ok(());
         };
         let took = self.times.seal_began.elapsed();
-        let rest = self.seal_interval.map(|interval| interval.max(took * REST_FACTOR));
+        let rest = self.setup.seal_interval.map(|interval| interval.max(took * REST_FACTOR));
         self.times.seal_due = rest.map(|rest| Instant::now() + rest);
         let waiting = std::mem::take(&mut self.sealing);
         let Made { sealed, period, end } = match made {
@@ -321,20 +364,12 @@ impl Keeper {
         self.times.quiet_size = end;
         let day = self.sealer.day().to_owned();
         self.sign(Some(&day))?;
-        self.standing.send_modify(|standing| standing.sealed = Some(Arc::clone(&sealed)));
+        let newest = Arc::clone(&sealed);
+        self.setup.standing.send_modify(|standing| standing.sealed = Some(newest));
         for wanted in waiting {
             let period = period.clone().filter(|_| wanted.closing.is_some());
             let _ = wanted.reply.send(Ok((Arc::clone(&sealed), period)));
         }
         Ok(())
-    }
-}
-
-impl Drop for Keeper {
-    /// Also where the thread panics: who waits is told.
-    fn drop(&mut self) {
-        self.standing.send_modify(|standing| {
-            standing.trouble.get_or_insert(Trouble::Stopped("it is closed".to_owned()));
-        });
     }
 }

@@ -13,11 +13,12 @@ use crate::log::{Disk, FileSystem, read_file, write_all_at, write_file};
 const SECRET_SUFFIX: &str = ".key";
 pub(super) const PUBLIC_SUFFIX: &str = ".pub";
 
-/// The keys in a folder, or in files; makes one where the folder has none.
+/// The keys in a folder, or in files; makes one where the folder has none and nothing was signed
+/// before.
 pub(super) fn load(
     disk: &dyn Disk,
     (folder, files): (&Path, &[PathBuf]),
-    origin: &str,
+    (origin, was_signed): (&str, bool),
 ) -> Result<Vec<SignerKey>, AuditError> {
     if !files.is_empty() {
         return files.iter().map(|path| read(disk, path, origin)).collect();
@@ -34,6 +35,12 @@ pub(super) fn load(
             Err(AuditError::KeyName { .. }) => {}
             Err(error) => return Err(error),
         }
+    }
+    if keys.is_empty() && was_signed {
+        return Err(AuditError::KeyMissing {
+            folder: folder.to_owned(),
+            origin: origin.to_owned(),
+        });
     }
     if keys.is_empty() {
         keys.push(make(disk, folder, origin)?);
@@ -80,6 +87,8 @@ pub fn add_signing_key(
     let found: Vec<_> = asked.collect();
     let name = match (&*found, &*names) {
         ([one], _) => **one,
+        // Where all keys were lost, the name has to be said.
+        (_, []) if let Some(origin) = origin => origin.name(),
         (_, []) => {
             let what = "the ledger has no key yet; its first checkpoint makes one";
             return Err(AuditError::KeyOrigin(what.to_owned()));

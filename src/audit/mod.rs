@@ -64,11 +64,13 @@ use period::Closing;
 use seal::Sealed;
 use stored_tree::StoredTree;
 
-use crate::ledger::{Ledger, QueryError, block_on};
+use crate::ledger::{Ledger, QueryError, block_on, block_on_until};
 use crate::log::order_hash;
 
 /// How long a question waits for a tree that is being made.
 const BEHIND_WAIT: Duration = Duration::from_secs(5);
+/// How long a question waits for a checkpoint.
+const PATIENCE: Duration = Duration::from_secs(30);
 const BEHIND_PAUSE: Duration = Duration::from_millis(10);
 
 /// The audit of a ledger: it keeps the tree over the log, signs checkpoints, and makes seals and
@@ -194,7 +196,14 @@ impl Audit {
             let settled = |standing: &Standing| {
                 ready(standing) || standing.trouble.is_some() || standing.behind.is_some()
             };
-            let now = block_on(standing.wait_for(settled)).map_err(|_| AuditError::Closed)?.clone();
+            let Some(now) = block_on_until(standing.wait_for(settled), began + PATIENCE) else {
+                let what = format!(
+                    "no checkpoint came within {} s: does a disk hang?",
+                    PATIENCE.as_secs()
+                );
+                return Err(AuditError::Storage(what));
+            };
+            let now = now.map_err(|_| AuditError::Closed)?.clone();
             if ready(&now) && !matches!(now.trouble, Some(Trouble::Refused(_))) {
                 return Ok(now);
             }
@@ -327,7 +336,7 @@ impl Audit {
             let what = "the ledger is empty; a seal covers at least one entry";
             return Err(AuditError::invalid("covers", what));
         }
-        self.settle(0, |standing| standing.behind.is_none())?;
+        self.settle(0, |standing| standing.behind.is_none() && standing.trouble.is_none())?;
         let (reply, answer) = oneshot::channel();
         self.wanted.seal(SealWanted { closing, covers, reply });
         self.ledger.poke();

@@ -5,7 +5,7 @@ use super::AuditError;
 use super::checkpoint::TreeOrigin;
 use super::options::NewOrigin;
 use crate::event::Event;
-use crate::ledger::{Batch, Ledger};
+use crate::ledger::{AppendError, Batch, Ledger, Outcome};
 use crate::proto;
 
 /// The history of origins.
@@ -25,46 +25,76 @@ pub(super) fn current(ledger: &Ledger) -> Result<String, AuditError> {
     Ok(said.map_or_else(|| first_origin(ledger.id()), |origin| origin.name))
 }
 
-/// The origin that checkpoints are signed under from now on. One that is given with the first entry
-/// of a ledger, and one that is new, is logged.
-pub(super) fn settle(
+/// The origin that checkpoints are signed under from now on.
+#[derive(Debug)]
+pub(super) enum Decided {
+    /// The one that the ledger has.
+    Known(String),
+    /// One that begins, and is logged.
+    Begins { before: String, new: NewOrigin },
+}
+
+/// Decides the origin. One may be chosen as long as nothing was signed; later it has to be a new
+/// one, openly. `was_used` says whether anything was signed under a name.
+pub(super) fn decide(
     ledger: &Ledger,
-    asked: Option<TreeOrigin>,
-    new: Option<NewOrigin>,
-) -> Result<String, AuditError> {
+    (asked, new): (Option<TreeOrigin>, Option<NewOrigin>),
+    was_used: impl Fn(&str) -> Result<bool, AuditError>,
+) -> Result<Decided, AuditError> {
     let is = current(ledger)?;
-    if let Some(NewOrigin { origin, actor, reason }) = new
-        && origin.name() != is
+    if let Some(new) = new
+        && new.origin.name() != is
     {
-        for (field, text) in [("new_origin.actor", &actor), ("new_origin.reason", &reason)] {
+        for (field, text) in [("new_origin.actor", &new.actor), ("new_origin.reason", &new.reason)]
+        {
             if text.is_empty() {
                 return Err(AuditError::invalid(field, "missing; who begins an origin says so"));
             }
         }
-        return start(ledger, (is, origin), (actor, reason));
-    }
-    match asked {
-        Some(asked) if asked.name() != is && ledger.head() == 0 => {
-            let said = (String::new(), "the ledger is new".to_owned());
-            start(ledger, (String::new(), asked), said)
+        if new.origin.name() == first_origin(ledger.id()) {
+            return Err(AuditError::OriginEnded(new.origin.name().to_owned()));
         }
-        Some(asked) if asked.name() != is => {
-            Err(AuditError::OtherOrigin { is, asked: asked.name().to_owned() })
-        }
-        _ => Ok(is),
+        return Ok(Decided::Begins { before: is, new });
     }
+    let Some(origin) = asked.filter(|asked| asked.name() != is) else {
+        return Ok(Decided::Known(is));
+    };
+    if was_used(&is)? {
+        return Err(AuditError::OtherOrigin { is, asked: origin.name().to_owned() });
+    }
+    let before = if ledger.head() == 0 { String::new() } else { is };
+    let (actor, reason) = (String::new(), "nothing was signed before".to_owned());
+    Ok(Decided::Begins { before, new: NewOrigin { origin, actor, reason } })
 }
 
-fn start(
-    ledger: &Ledger,
-    (before, origin): (String, TreeOrigin),
-    (actor, reason): (String, String),
-) -> Result<String, AuditError> {
-    let name = origin.name().to_owned();
-    let started = proto::TreeOrigin { name: name.clone(), before };
-    let entry = proto::LedgerEntry { origin: Some(started), actor, reason, ..Default::default() };
-    let id = (ORIGINS.to_owned(), name.clone());
-    ledger.append(Batch::of([Event::of_ledger(id, (ORIGIN_STARTED, entry))]))?;
-    tracing::info!(origin = %name, "checkpoints are signed under a new origin");
-    Ok(name)
+impl Decided {
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Self::Known(name) => name,
+            Self::Begins { new, .. } => new.origin.name(),
+        }
+    }
+
+    /// Logs one that begins. A name that has ended does not begin again.
+    pub(super) fn log(self, ledger: &Ledger) -> Result<(), AuditError> {
+        let Self::Begins { before, new } = self else { return Ok(()) };
+        let NewOrigin { origin, actor, reason } = new;
+        let name = origin.name().to_owned();
+        let started = proto::TreeOrigin { name: name.clone(), before };
+        let entry =
+            proto::LedgerEntry { origin: Some(started), actor, reason, ..Default::default() };
+        let id = (ORIGINS.to_owned(), name.clone());
+        let batch = Batch::of([Event::of_ledger(id, (ORIGIN_STARTED, entry))]);
+        match ledger.append(batch) {
+            Err(AppendError::EventIdReused(_)) => Err(AuditError::OriginEnded(name)),
+            Ok(appended) if !matches!(*appended.outcomes, [Outcome::Appended(_)]) => {
+                Err(AuditError::OriginEnded(name))
+            }
+            Ok(_) => {
+                tracing::info!(origin = %name, "checkpoints are signed under a new origin");
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }

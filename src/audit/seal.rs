@@ -188,7 +188,10 @@ impl Sealer {
         if let Ok(made) = &made {
             self.base = Some(Arc::clone(&made.sealed));
         } else {
-            // What it was made from is read again.
+            // Whatever was wrong with what it was made from, the next one is made anew.
+            if matches!(made, Err(AuditError::Directory(_))) {
+                self.base = None;
+            }
             let base = self.base.as_ref();
             self.changes = self.place.changes_from(base.map_or(0, |base| base.covered()));
         }

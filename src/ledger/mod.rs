@@ -52,7 +52,7 @@ pub use replay::{Chunk, Follow, Replay};
 pub(crate) use verify::{CheckedEntry, ClosedLedger, OwnEntries};
 pub use verify::{VerifyReport, verify};
 pub use wait::Pending;
-pub(crate) use wait::block_on;
+pub(crate) use wait::{block_on, block_on_until};
 
 pub use crate::view::SourceWatermark;
 

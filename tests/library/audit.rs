@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use order_ledger::{
     Audit, AuditError, AuditOptions, Batch, Checkpoint, Ledger, NewOrigin, Options, Period,
-    TimelineQuery, TreeOrigin, VerifierKey,
+    TimelineQuery, TreeOrigin, Verdict, VerifierKey, VerifyOptions, add_signing_key, verify_ledger,
 };
 
 use crate::support::event;
@@ -165,6 +165,157 @@ fn a_ledger_put_back_to_an_older_state_signs_no_more_under_its_origin() {
     assert!(refused.contains("ledger.example/orders-2, not other"), "{refused}");
 }
 
+/// Whoever else signs into a place is found before anything of it is replaced. Seen red with what
+/// others wrote replaced unseen.
+#[test]
+fn what_another_one_signed_meanwhile_is_not_replaced() {
+    let (folder, twin, copies) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let options = || AuditOptions { checkpoint_copies: vec![copies.path().to_owned()], ..quiet() };
+    let ledger = open(folder.path());
+    append(&ledger, 0..10);
+    drop(Audit::open(Arc::clone(&ledger), options()).unwrap());
+    drop(ledger);
+    copy(folder.path(), twin.path());
+    let (ledger, other) = (open(folder.path()), open(twin.path()));
+    let audit = Audit::open(Arc::clone(&ledger), options()).unwrap();
+    let other_audit = Audit::open(Arc::clone(&other), options()).unwrap();
+    other_audit.checkpoint(10).unwrap();
+    let head = append(&ledger, 10..12);
+    let signed = audit.checkpoint(head).unwrap();
+    let head = append(&other, 20..22);
+    let refused = other_audit.checkpoint(head).unwrap_err();
+    assert!(matches!(refused, AuditError::SigningRefused(_)), "{refused}");
+    drop(other_audit);
+    let copied = copies.path().join(origin_of(folder.path())).join("latest");
+    assert_eq!(fs::read_to_string(copied).unwrap(), signed.note);
+}
+
+/// A place that has held checkpoints and is empty is a disk that is not mounted. Seen red with the
+/// list of places not looked at.
+#[test]
+fn a_place_that_is_empty_all_at_once_is_no_new_place() {
+    let (folder, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mounted = copies.path().join("mounted");
+    let options = || AuditOptions { checkpoint_copies: vec![mounted.clone()], ..quiet() };
+    let signs = |options| {
+        let audit = Audit::open(open(folder.path()), options).unwrap();
+        audit.checkpoint(0).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(signs(options()), Ok(()));
+    for away in [&mounted, &folder.path().join("checkpoints")] {
+        fs::rename(away, copies.path().join("away")).unwrap();
+        let refused = signs(options()).unwrap_err();
+        assert!(refused.contains("is it mounted?"), "{refused}");
+        fs::create_dir(away).unwrap();
+        assert!(signs(options()).is_err());
+        fs::remove_dir(away).unwrap();
+        fs::rename(copies.path().join("away"), away).unwrap();
+        assert_eq!(signs(options()), Ok(()));
+    }
+    fs::remove_dir_all(&mounted).unwrap();
+    assert_eq!(signs(quiet()), Ok(()), "without the copy");
+    fs::remove_file(folder.path().join("audit/places")).unwrap();
+    assert_eq!(signs(options()), Ok(()), "begun anew");
+}
+
+/// The checkpoint of a day is as good a witness as the newest one. Seen red with the newest alone
+/// compared.
+#[test]
+fn checkpoints_of_days_are_compared_too() {
+    let (folder, backup) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let ledger = open(folder.path());
+    append(&ledger, 0..10);
+    drop(Audit::open(Arc::clone(&ledger), quiet()).unwrap());
+    drop(ledger);
+    copy(folder.path(), backup.path());
+    let ledger = open(folder.path());
+    append(&ledger, 10..20);
+    let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+    let sealed = audit.seal("", "", "").unwrap();
+    let place = Path::new("checkpoints").join(origin_of(folder.path()));
+    let mut names = fs::read_dir(folder.path().join(&place)).unwrap();
+    let day = names.find(|entry| entry.as_ref().unwrap().file_name() != "latest").unwrap().unwrap();
+    assert_eq!(fs::read_to_string(day.path()).unwrap(), sealed.signed.note);
+    fs::copy(day.path(), backup.path().join(place).join(day.file_name())).unwrap();
+    let restored = Audit::open(open(backup.path()), quiet()).unwrap();
+    let refused = restored.checkpoint(0).unwrap_err();
+    assert!(matches!(refused, AuditError::SigningRefused(_)), "{refused}");
+}
+
+/// A full disk is over when space returns, and nobody who asks meanwhile waits for that. Seen red
+/// with the thread ended by the first failure.
+#[test]
+fn what_fails_for_a_while_is_signed_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(folder.path());
+    append(&ledger, 0..600);
+    let tiles = folder.path().join("audit/tiles");
+    fs::create_dir(folder.path().join("audit")).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &tiles).unwrap();
+    let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+    let failed = [audit.checkpoint(600).err(), audit.seal("", "", "").err()];
+    for error in failed {
+        assert!(matches!(error, Some(AuditError::Storage(_))), "{error:?}");
+    }
+    fs::remove_file(&tiles).unwrap();
+    fs::write(&tiles, "").unwrap();
+    drop(audit);
+    let audit = Audit::open(Arc::clone(&ledger), quiet()).unwrap();
+    audit.seal("", "", "").unwrap();
+    audit.close();
+    assert!(matches!(audit.seal("", "", ""), Err(AuditError::Stopped(_) | AuditError::Closed)));
+}
+
+/// Seen red with a key made wherever there is none.
+#[test]
+fn a_log_that_was_signed_gets_no_new_key_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Audit::open(open(folder.path()), quiet()).unwrap());
+    let keys = folder.path().join("audit/keys");
+    fs::remove_dir_all(&keys).unwrap();
+    let refused = Audit::open(open(folder.path()), quiet()).unwrap_err();
+    assert!(matches!(refused, AuditError::KeyMissing { .. }), "{refused}");
+    let id = fs::read_to_string(folder.path().join("ledger.id")).unwrap();
+    let origin = TreeOrigin::parse(&format!("order-ledger/{}", id.trim())).unwrap();
+    let added = add_signing_key(folder.path(), Some(&origin)).unwrap();
+    let audit = Audit::open(open(folder.path()), quiet()).unwrap();
+    assert_eq!(audit.verifier_keys(), [added]);
+    audit.checkpoint(0).unwrap();
+}
+
+/// Seen red with each of the two ways back left open.
+#[test]
+fn an_origin_is_chosen_before_anything_is_signed_and_ends_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&open(folder.path()), 0..10);
+    let origin = |name: &str| TreeOrigin::parse(name).unwrap();
+    let named = |name| AuditOptions { origin: Some(origin(name)), ..quiet() };
+    let new = |name| NewOrigin {
+        origin: origin(name),
+        actor: "anna".to_owned(),
+        reason: "restored".to_owned(),
+    };
+    let begun = |name| AuditOptions { new_origin: Some(new(name)), ..quiet() };
+    let opened = |options| Audit::open(open(folder.path()), options);
+    for _ in 0..2 {
+        assert_eq!(opened(named("house/orders")).unwrap().origin(), "house/orders");
+    }
+    let refused = opened(named("house/other")).unwrap_err();
+    assert!(matches!(refused, AuditError::OtherOrigin { .. }), "{refused}");
+    opened(begun("house/orders/2")).unwrap().checkpoint(0).unwrap();
+    let id = fs::read_to_string(folder.path().join("ledger.id")).unwrap();
+    let first = format!("order-ledger/{}", id.trim());
+    for ended in ["house/orders", &first] {
+        let refused = opened(begun(ended)).unwrap_err();
+        assert!(matches!(refused, AuditError::OriginEnded(_)), "{refused}");
+    }
+    assert_eq!(opened(quiet()).unwrap().origin(), "house/orders/2");
+    let found = verify_ledger(folder.path(), &VerifyOptions::default(), |_| {}).unwrap();
+    assert_eq!(found.verdict(), Verdict::Verified, "{found:?}");
+    assert!(TreeOrigin::parse("house/2026-11-23").is_err());
+}
+
 /// The tree is derived: what is lost or changed of it is made again, and nothing else is signed.
 #[test]
 fn a_damaged_tree_is_made_again_from_the_log() {
@@ -203,7 +354,7 @@ fn a_checkpoint_that_cannot_be_read_is_not_passed_over() {
     fs::write(&path, &note[..note.len() - 10]).unwrap();
     let audit = Audit::open(open(folder.path()), quiet()).unwrap();
     let refused = audit.checkpoint(0).unwrap_err().to_string();
-    assert!(refused.contains("latest cannot be read"), "{refused}");
+    assert!(refused.contains("latest is damaged"), "{refused}");
 }
 
 #[test]
