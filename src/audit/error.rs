@@ -57,7 +57,7 @@ pub enum AuditError {
     /// The keys that signed before are not there.
     #[error(
         "{} has no key of {origin}, and checkpoints were signed under that name: put its keys \
-         back; where they are lost, add one (order-ledger key add --origin) and hand it to auditors",
+         back; where they are lost, add one (order-ledger key add --origin) for auditors to get",
         folder.display()
     )]
     KeyMissing {

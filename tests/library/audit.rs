@@ -187,8 +187,8 @@ fn what_another_one_signed_meanwhile_is_not_replaced() {
     let refused = other_audit.checkpoint(head).unwrap_err();
     assert!(matches!(refused, AuditError::SigningRefused(_)), "{refused}");
     drop(other_audit);
-    let copied = copies.path().join(origin_of(folder.path())).join("latest");
-    assert_eq!(fs::read_to_string(copied).unwrap(), signed.note);
+    let latest = copies.path().join(origin_of(folder.path())).join("latest");
+    assert_eq!(fs::read_to_string(latest).unwrap(), signed.note);
 }
 
 /// A place that has held checkpoints and is empty is a disk that is not mounted. Seen red with the
