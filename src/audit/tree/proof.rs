@@ -244,7 +244,7 @@ mod tests {
         }
     }
 
-    /// Seen red with sides exchanged in either check, and without the check of the length.
+    /// Seen red with sides exchanged in either check.
     #[test]
     fn every_proof_up_to_300_leaves_is_that_of_the_definition_and_holds() {
         let leaves = leaves(300);
