@@ -243,8 +243,8 @@ fn checkpoints_of_days_are_compared_too() {
     assert!(matches!(refused, AuditError::SigningRefused(_)), "{refused}");
 }
 
-/// A full disk is over when space returns, and nobody who asks meanwhile waits for that. Seen red
-/// with the thread ended by the first failure.
+/// A full disk is over when space returns, and nobody who asks meanwhile waits for that. Seen red,
+/// as a question without an end, with nobody answered during the pause.
 #[test]
 fn what_fails_for_a_while_is_signed_later() {
     let folder = tempfile::tempdir().unwrap();
