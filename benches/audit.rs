@@ -22,7 +22,7 @@ use order_ledger::{
     Verdict, VerifyOptions, verify, verify_bundle, verify_ledger,
 };
 use sha2::{Digest as _, Sha256};
-use support::feed::{ORDER_EVENTS, Orders, Stories, order_name};
+use support::feed::{self, Feed, ORDER_EVENTS, Orders, Stories, order_name};
 
 /// The allocator of the server program.
 #[global_allocator]
@@ -53,6 +53,9 @@ struct Args {
     /// Orders in the ledger that is appended to
     #[arg(long, default_value_t = 1_000_000)]
     orders: usize,
+    /// Orders that a caller has open at a time while it appends
+    #[arg(long, default_value_t = feed::OPEN_ORDERS)]
+    open: u64,
     /// The folder for ledgers
     #[arg(long, default_value = env!("CARGO_TARGET_TMPDIR"))]
     folder: PathBuf,
@@ -191,9 +194,11 @@ fn appends(args: &Args) {
     let ledger = Arc::new(Ledger::open(folder.path(), Options::default()).unwrap());
     let orders = Orders::default();
     let events = args.orders * ORDER_EVENTS;
-    append(&ledger, &orders, |count| count * CALLERS * BATCH_EVENTS < events);
+    let feeds = || (0..CALLERS).map(|_| orders.feed(args.open)).collect::<Vec<_>>();
+    append(&ledger, feeds(), |count| count * CALLERS * BATCH_EVENTS < events);
     println!(
-        "append: {CALLERS} callers x {BATCH_EVENTS} events, {} orders before, slices of {} s",
+        "append: {CALLERS} callers x {BATCH_EVENTS} events, {} orders open, {} before, slices of {} s",
+        CALLERS as u64 * args.open,
         args.orders,
         SLICE.as_secs()
     );
@@ -206,7 +211,7 @@ fn appends(args: &Args) {
                 if let Some(audit) = &audit {
                     scope.spawn(|| audit.seal("", "", "").unwrap());
                 }
-                append(&ledger, &orders, |_| begin.elapsed() < SLICE);
+                append(&ledger, feeds(), |_| begin.elapsed() < SLICE);
             });
             let count = (ledger.head() - from) as f64;
             let each = (cpu_time().saturating_sub(cpu)).as_secs_f64() * 1e6 / count;
@@ -247,10 +252,9 @@ fn audited(ledger: &Arc<Ledger>) -> Audit {
 }
 
 /// Each caller appends batches for as long as it may, by how many it has appended.
-fn append(ledger: &Ledger, orders: &Orders, more: impl Fn(usize) -> bool + Sync) {
+fn append(ledger: &Ledger, feeds: Vec<Feed>, more: impl Fn(usize) -> bool + Sync) {
     std::thread::scope(|scope| {
-        for _ in 0..CALLERS {
-            let mut feed = orders.feed(OPEN_ORDERS);
+        for mut feed in feeds {
             let more = &more;
             scope.spawn(move || {
                 for count in 0.. {
