@@ -95,6 +95,21 @@ fn a_checkpoint_in_a_file_is_the_note_and_on_a_table_what_it_says() {
     server.stop().ok();
 }
 
+/// Seen red with the newest checkpoint that was signed already.
+#[test]
+fn a_checkpoint_covers_what_was_acknowledged_before_it() {
+    let folder = Folder::new();
+    let flags = ["--seal-interval", "never", "--checkpoint-interval", "1h"];
+    let server = Server::start_with(folder.path(), &flags);
+    for count in 1..=10 {
+        let event = line("erp/1", &count.to_string());
+        run_with_input(&server.arguments(&["import", "-"]), &event).ok();
+        let size = server.run(&["checkpoint", "--output", "json"]).json()["size"].clone();
+        assert_eq!(size, server.run(&["stats", "--output", "json"]).json()["head"]);
+    }
+    server.stop().ok();
+}
+
 #[test]
 fn a_house_names_its_log_its_places_and_its_keys() {
     let house = House::new(3);
