@@ -234,7 +234,7 @@ fn nothing_new_unknown_orders_and_times_to_come_are_told() {
     ] {
         let refused = folder.run(&[&["report", ORDER], flags].concat());
         assert!(
-            refused.failed(1).contains(&format!("is {future}, which has not come")),
+            refused.failed(2).contains(&format!("is {future}, which has not come")),
             "{}",
             refused.err
         );
