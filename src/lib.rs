@@ -53,7 +53,7 @@ pub use audit::{
     BundleVerdict, ChainEntry, Checkpoint, CheckpointFinding, ComparedCheckpoint, ConsistencyProof,
     Evidence, EvidenceBasis, EvidenceError, EvidenceOrder, EvidenceQuery, EvidenceRole,
     InclusionProof, KeyDefect, LedgerVerdict, MalformedProof, NewOrigin, NoteDefect, OrderProof,
-    OrderProofDefect, PageCheck, Period, ProofDefect, ProvenSeal, SealMade, SealProof,
+    OrderProofDefect, OriginStart, PageCheck, Period, ProofDefect, ProvenSeal, SealMade, SealProof,
     SignedCheckpoint, SinceDefect, TreeOrigin, Verdict, VerifiedBundle, VerifiedOrder, VerifierKey,
     VerifyError, VerifyOptions, add_signing_key, continues_history, export_evidence, signing_keys,
     verify_bundle, verify_ledger,

@@ -38,7 +38,7 @@ pub enum AuditError {
         actor: String,
     },
     /// No seal has this label.
-    #[error("no period is called {0}; ListPeriods names those there are")]
+    #[error("no period is called {0}; list the periods for those there are")]
     UnknownPeriod(String),
     /// The log has another origin than the one asked for.
     #[error(

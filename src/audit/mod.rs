@@ -55,8 +55,8 @@ pub use since::{SinceDefect, continues_history};
 pub use tree::ProofDefect;
 pub use tree_proof::{ConsistencyProof, InclusionProof};
 pub use verify::{
-    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, Verdict, VerifyError, VerifyOptions,
-    verify_ledger,
+    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, OriginStart, Verdict, VerifyError,
+    VerifyOptions, verify_ledger,
 };
 
 use keeper::{SealWanted, Standing, Trouble, Wanted};

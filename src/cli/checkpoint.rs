@@ -12,14 +12,16 @@ use super::output::grouped;
 use super::target::Target;
 use crate::event::to_hex;
 use crate::proto;
+use crate::rpc::wire::GetHeadRequest;
 
 #[derive(Debug, Args)]
 pub(super) struct CheckpointCommand {
     #[command(flatten)]
     target: Target,
-    /// The smallest number of entries that it has to cover, such as a head that an append answered
-    #[arg(long, value_name = "ENTRIES", default_value_t = 0, hide_default_value = true)]
-    at_least: u64,
+    /// The smallest number of entries that it has to cover, such as a head that an append answered;
+    /// 0 takes the newest that is signed, and without it everything is covered that is there now
+    #[arg(long, value_name = "ENTRIES")]
+    at_least: Option<u64>,
     /// Without it: a table on a terminal, the note itself where a file or a pipe takes it
     #[arg(long, value_enum)]
     output: Option<Form>,
@@ -40,8 +42,12 @@ enum Form {
 
 impl CheckpointCommand {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let clients = self.target.audited(&self.audit).await?;
-        let request = proto::GetCheckpointRequest { at_least: self.at_least };
+        let mut clients = self.target.audited(&self.audit).await?;
+        let at_least = match self.at_least {
+            Some(entries) => entries,
+            None => clients.ledger.get_head(GetHeadRequest::default()).await?.into_inner().head,
+        };
+        let request = proto::GetCheckpointRequest { at_least };
         let mut client = clients.audit;
         let answer = client.get_checkpoint(request).await?.into_inner();
         let to_people = || if io::stdout().is_terminal() { Form::Table } else { Form::Note };

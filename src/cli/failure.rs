@@ -1,8 +1,10 @@
 //! How a command fails: a message, details, and an exit code. Does not know commands.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
+use crate::audit::AuditError;
 use crate::ledger::OpenError;
 use crate::log::LogError;
 use crate::rpc::{Code, Status, error_details};
@@ -50,10 +52,10 @@ impl Failure {
     /// Says on standard error what went wrong.
     pub(super) fn report(self) -> ExitCode {
         if !self.message.is_empty() {
-            eprintln!("error: {}", self.message);
+            eprintln!("error: {}", shown(&self.message));
         }
         for detail in self.details {
-            eprintln!("  {detail}");
+            eprintln!("  {}", shown(&detail));
         }
         ExitCode::from(match self.exit {
             Exit::Failed => 1,
@@ -63,6 +65,20 @@ impl Failure {
             Exit::Integrity => 5,
         })
     }
+}
+
+/// Text with what would move the cursor or change the colours of a terminal as escapes. Lines stay.
+pub(super) fn shown(text: &str) -> String {
+    let hidden = |letter: char| letter.is_control() && letter != '\n' && letter != '\t';
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if hidden(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 impl From<io::Error> for Failure {
@@ -79,8 +95,9 @@ impl From<io::Error> for Failure {
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
-        let exit = match error {
+        let exit = match &error {
             OpenError::Log(LogError::Corrupt { .. }) => Exit::Integrity,
+            OpenError::Format { path, found, .. } if is_damaged(path, found) => Exit::Integrity,
             OpenError::Log(LogError::DiskFull | LogError::Io { .. })
             | OpenError::Locked(_)
             | OpenError::Format { .. }
@@ -91,19 +108,80 @@ impl From<OpenError> for Failure {
     }
 }
 
+/// Whether a small file of a ledger is neither ours nor of another version. A policy is written
+/// again when one is given.
+fn is_damaged(path: &Path, found: &str) -> bool {
+    let version = found.strip_prefix("order-ledger format ");
+    let is_version = version.is_some_and(|version| version.parse::<u32>().is_ok());
+    !is_version && path.file_name().is_none_or(|name| name != "policy.json")
+}
+
+/// Why the audit cannot be opened, or has no key to use.
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Self {
+        let exit = match &error {
+            AuditError::Key { .. } | AuditError::Unproven(_) => Exit::Integrity,
+            AuditError::OtherOrigin { .. }
+            | AuditError::KeyName { .. }
+            | AuditError::KeyOrigin(_)
+            | AuditError::AlreadyOpen
+            | AuditError::SigningRefused(_) => Exit::Conflict,
+            AuditError::Invalid(_) => Exit::Usage,
+            AuditError::Behind { .. }
+            | AuditError::PeriodExists { .. }
+            | AuditError::UnknownPeriod(_)
+            | AuditError::Closed
+            | AuditError::Storage(_)
+            | AuditError::Stopped(_)
+            | AuditError::Io { .. }
+            | AuditError::Directory(_)
+            | AuditError::Query(_)
+            | AuditError::Append(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        let exit = if status.code() == Code::DataLoss {
-            Exit::Integrity
-        } else if status.code() == Code::NotFound {
-            Exit::NotFound
-        } else if [Code::AlreadyExists, Code::FailedPrecondition].contains(&status.code()) {
-            Exit::Conflict
-        } else {
-            Exit::Failed
+        let reason = reason_of(&status);
+        let exit = match (status.code(), &*reason) {
+            // What was typed is wrong; a batch is wrong by what is in a file.
+            (_, "INVALID_REQUEST" | "IN_FUTURE" | "BEYOND_HEAD") => Exit::Usage,
+            (Code::DataLoss, _) => Exit::Integrity,
+            (Code::NotFound, _) => Exit::NotFound,
+            (Code::AlreadyExists | Code::FailedPrecondition, _) => Exit::Conflict,
+            _ => Exit::Failed,
         };
-        Self::new(exit, status.message()).with_details(detail_lines(&status))
+        let (message, details) = said_once(&status);
+        Self::new(exit, message).with_details(details)
     }
+}
+
+/// The reason of a status; empty where it carries none.
+pub(super) fn reason_of(status: &Status) -> String {
+    let details = error_details(status);
+    details.error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+/// The message and the details of a status, each thing once.
+fn said_once(status: &Status) -> (String, Vec<String>) {
+    let (message, details) = (status.message(), detail_lines(status));
+    let all = details.join("; ");
+    match &*details {
+        [one] if says(message, one) => (message.to_owned(), Vec::new()),
+        [_, _, ..] if message.contains(&all) => {
+            (message.replacen(&all, &format!("{} rules", details.len()), 1), details)
+        }
+        _ => (message.to_owned(), details),
+    }
+}
+
+/// Whether a message has all of a detail: the end of its field's name, and what is wrong.
+fn says(message: &str, detail: &str) -> bool {
+    let (field, what) = detail.split_once(": ").unwrap_or(("", detail));
+    let field = field.strip_prefix("basis.").unwrap_or(field);
+    message.contains(field) && message.contains(what)
 }
 
 /// The violations that a status carries, a line each.

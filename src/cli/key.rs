@@ -9,7 +9,7 @@ use serde_json::json;
 use super::failure::{Exit, Failure};
 use super::output::Output;
 use super::target::DEFAULT_FOLDER;
-use crate::audit::{AuditError, TreeOrigin, VerifierKey, add_signing_key, signing_keys};
+use crate::audit::{TreeOrigin, VerifierKey, add_signing_key, signing_keys};
 
 #[derive(Debug, Args)]
 pub(super) struct KeyCommand {
@@ -56,7 +56,7 @@ impl KeyCommand {
             Action::Add(add) => {
                 add.place.check()?;
                 let key = add_signing_key(&add.place.ledger, add.origin.as_ref());
-                add.place.print(&[key.map_err(|error| failure(&error))?])?;
+                add.place.print(&[key?])?;
                 eprintln!(
                     "it signs beside the others from the next start on: restart a server that \
                      has this ledger open (one with --signing-key takes those files alone)"
@@ -64,7 +64,7 @@ impl KeyCommand {
             }
             Action::List(list) => {
                 list.place.check()?;
-                let keys = signing_keys(&list.place.ledger).map_err(|error| failure(&error))?;
+                let keys = signing_keys(&list.place.ledger)?;
                 if keys.is_empty() {
                     let what = "the ledger has no key yet; `order-ledger checkpoint` makes one";
                     return Err(Failure::new(Exit::NotFound, what));
@@ -97,10 +97,4 @@ impl Place {
             Output::Ndjson => keys.iter().try_for_each(|key| writeln!(out, "{}", object(key))),
         }
     }
-}
-
-/// Not knowing which origin is meant is a mistake of whoever asks.
-fn failure(error: &AuditError) -> Failure {
-    let is_origin = matches!(error, AuditError::KeyOrigin(_));
-    Failure::new(if is_origin { Exit::Conflict } else { Exit::Failed }, error.to_string())
 }

@@ -71,7 +71,7 @@ impl Serve {
         let (ledger, shown) = self.open(&listener).await?;
         let ledger = Arc::new(ledger);
         let opened = open_audit(&ledger, &options).await;
-        let (audits, keys) = opened.map_err(|error| Failure::failed(error.to_string()))?;
+        let (audits, keys) = opened?;
         // Before the address is out: who reads it may send a signal at once.
         let asked = asked_to_end()?;
         let stop = async {

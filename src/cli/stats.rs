@@ -1,15 +1,17 @@
-//! `stats`: how large a ledger is. Does not know how that is counted.
+//! `stats`: how large a ledger is, and how far a server has signed it. Does not know how that is
+//! counted. Of a folder the audit is not opened: that would make a key.
 
 use std::io::{self, Write as _};
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use super::failure::Failure;
+use super::failure::{Failure, reason_of, shown};
 use super::grid::{Grid, column};
 use super::output::{Output, bytes_text, grouped, json_of, time_text, width};
 use super::target::Target;
-use crate::rpc::wire;
+use crate::proto::GetCheckpointRequest;
+use crate::rpc::{AuditClient, Clients, wire};
 
 #[derive(Debug, Args)]
 pub(super) struct Stats {
@@ -24,9 +26,11 @@ pub(super) struct Stats {
 
 impl Stats {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let mut client = self.target.connect_existing().await?;
+        let Clients { mut ledger, audit, .. } = self.target.existing().await?;
         let request = wire::GetHeadRequest { include_sources: self.sources };
-        let head = client.get_head(request).await?.into_inner();
+        let head = ledger.get_head(request).await?.into_inner();
+        let signed =
+            if self.target.is_server() { Some(Signed::ask(audit, head.head).await) } else { None };
         let newest = time_text(head.recorded_at.as_ref());
         let mut out = io::stdout().lock();
         match self.output {
@@ -47,6 +51,9 @@ impl Stats {
                     bytes_text(head.view_bytes),
                     grouped(head.view_basis)
                 )?;
+                if let Some(signed) = &signed {
+                    signed.write(&mut out)?;
+                }
                 if self.sources && !head.sources.is_empty() {
                     writeln!(out)?;
                     grid_of(&head.sources).write(&mut out, width())?;
@@ -63,6 +70,10 @@ impl Stats {
                     "view_bytes": head.view_bytes,
                     "view_basis": head.view_basis,
                 });
+                let audit = signed.as_ref().map_or(Json::Null, Signed::json);
+                if let Some(object) = json.as_object_mut() {
+                    object.insert("audit".to_owned(), audit);
+                }
                 if let (true, Some(object)) = (self.sources, json.as_object_mut()) {
                     let sources = head.sources.iter();
                     let sources = sources.map(|source| json_of("SourceWatermark", source));
@@ -72,6 +83,49 @@ impl Stats {
             }
         }
         Ok(())
+    }
+}
+
+/// How far a ledger is signed.
+enum Signed {
+    To { origin: String, entries: u64, behind: u64 },
+    Not { reason: String, why: String },
+}
+
+impl Signed {
+    /// The newest that is signed, beside a head that was asked for before.
+    async fn ask(mut client: AuditClient, head: u64) -> Self {
+        match client.get_checkpoint(GetCheckpointRequest { at_least: 0 }).await {
+            Ok(answer) => {
+                let answer = answer.into_inner();
+                let origin = answer.checkpoint.lines().next().unwrap_or_default().to_owned();
+                let entries = answer.tree_size;
+                Self::To { origin, entries, behind: head.saturating_sub(entries) }
+            }
+            Err(status) => {
+                Self::Not { reason: reason_of(&status), why: status.message().to_owned() }
+            }
+        }
+    }
+
+    fn write(&self, out: &mut impl io::Write) -> io::Result<()> {
+        match self {
+            Self::To { origin, entries, behind } => {
+                let (entries, behind) = (grouped(*entries), grouped(*behind));
+                writeln!(out, "audit        {entries} entries signed, {behind} behind the head")?;
+                writeln!(out, "origin       {}", shown(origin))
+            }
+            Self::Not { why, .. } => writeln!(out, "audit        {}", shown(why)),
+        }
+    }
+
+    fn json(&self) -> Json {
+        match self {
+            Self::To { origin, entries, behind } => {
+                json!({ "origin": origin, "entries": entries, "behind": behind })
+            }
+            Self::Not { reason, why } => json!({ "reason": reason, "not_signed": why }),
+        }
     }
 }
 

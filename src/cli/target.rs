@@ -72,6 +72,11 @@ impl Target {
         }
     }
 
+    /// Whether that is a server.
+    pub(super) fn is_server(&self) -> bool {
+        matches!(self.place(), Ok(Place::Server(_)))
+    }
+
     async fn existing_with(&self, audit: AuditOptions) -> Result<Clients, Failure> {
         let place = self.place()?;
         if let Place::Folder(folder) = &place

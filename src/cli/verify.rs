@@ -2,7 +2,7 @@
 //! and what that does not show. Does not know the format.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -13,10 +13,11 @@ use super::output::{Output, bytes_text, grouped};
 use super::proof::{Proof, keys_of};
 use super::target::DEFAULT_FOLDER;
 use crate::audit::{
-    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, Verdict, VerifyError, VerifyOptions,
-    verify_ledger,
+    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, OriginStart, Verdict, VerifierKey,
+    VerifyError, VerifyOptions, verify_ledger,
 };
 use crate::event::to_hex;
+use crate::ledger::OpenError;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -58,6 +59,7 @@ impl Verify {
                 Failure::new(Exit::NotFound, format!("{}: {error}", path.display()))
             })?;
         }
+        self.keys.iter().try_for_each(|said| check_key(said))?;
         let keys = if self.keys.is_empty() { Vec::new() } else { keys_of(&self.keys)? };
         let options = VerifyOptions {
             keys,
@@ -77,7 +79,8 @@ impl Verify {
         match found.verdict() {
             Verdict::Verified => Ok(()),
             Verdict::Tampered => {
-                let message = format!("{} defects", found.report.defects.len());
+                let count = found.report.defects.len();
+                let message = format!("{count} {}", if count == 1 { "defect" } else { "defects" });
                 Err(Failure::new(Exit::Integrity, message))
             }
             Verdict::Inconclusive => Err(Failure::failed("the verification is inconclusive")),
@@ -85,9 +88,27 @@ impl Verify {
     }
 }
 
+/// What can be neither a key nor a file with keys.
+fn check_key(said: &str) -> Result<(), Failure> {
+    if VerifierKey::parse(said).is_ok() {
+        return Ok(());
+    }
+    let what = match Path::new(said).metadata() {
+        Ok(found) if found.is_dir() => "is a folder; name a file with keys in it",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "is neither a file nor a key",
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(Failure::new(Exit::Usage, format!("--key {said} {what}")))
+}
+
 impl From<VerifyError> for Failure {
     fn from(error: VerifyError) -> Self {
         match error {
+            VerifyError::Open(error @ OpenError::Locked(_)) => Self::from(error).and(
+                "stop the server, or check a copy of the folder; or ask the server for samples: \
+                 order-ledger verify sample --server URL --key KEYFILE"
+                    .to_owned(),
+            ),
             VerifyError::Open(error) => error.into(),
             error @ (VerifyError::Io { .. } | VerifyError::Archive(_)) => {
                 Self::failed(error.to_string())
@@ -145,6 +166,54 @@ fn agrees(one: &ComparedCheckpoint) -> bool {
     one.finding == CheckpointFinding::Agrees
 }
 
+/// What was compared and agrees, in words.
+fn compared(found: &LedgerVerdict) -> String {
+    let sealed = found.seal_count > 0 || !found.periods.is_empty();
+    let parts = [
+        ("CRCs", true),
+        ("offsets", true),
+        ("revisions", true),
+        ("chain", true),
+        ("tree", found.newest_checkpoint().is_some()),
+        ("seals", sealed),
+        ("checkpoints", found.newest_checkpoint().is_some()),
+        ("views", found.report.views_compared),
+    ];
+    let parts = parts.into_iter().filter_map(|(part, compared)| compared.then_some(part));
+    let mut parts: Vec<&str> = parts.collect();
+    let last = parts.pop().unwrap_or_default();
+    format!("{} and {last} agree", parts.join(", "))
+}
+
+/// What is not as it should be: the log or something beside it, or only checkpoints.
+fn tampered(found: &LedgerVerdict) -> String {
+    let what = "is not what was written or signed";
+    if found.report.defects.iter().any(|defect| !defect.starts_with("checkpoint ")) {
+        return format!("the ledger {what}");
+    }
+    let differ = |one: &&ComparedCheckpoint| matches!(one.finding, CheckpointFinding::Differs(_));
+    let files = found.checkpoints.iter().filter(differ);
+    let files: Vec<String> = files.map(|one| one.path.display().to_string()).collect();
+    format!("the ledger, or a checkpoint, {what}: {}", files.join(", "))
+}
+
+/// The origins that a log has had, a line each, where it has had several.
+fn origin_lines(found: &LedgerVerdict) -> Vec<String> {
+    if found.origins.len() < 2 {
+        return Vec::new();
+    }
+    let line = |name: &String| {
+        let starts = &found.origin_starts;
+        let began = starts.iter().find(|start| start.name == *name && !start.before.is_empty());
+        let began = began.map(|start| format!("began at {start}"));
+        let began = began.unwrap_or_else(|| "from the beginning".to_owned());
+        let ended = starts.iter().find(|start| start.before == *name);
+        let ended = ended.map_or_else(String::new, |end| format!(", ended at #{}", end.offset));
+        format!("origin {name}: {began}{ended}")
+    };
+    found.origins.iter().map(line).collect()
+}
+
 fn table(out: &mut impl Write, found: &LedgerVerdict) -> io::Result<()> {
     let report = &found.report;
     writeln!(
@@ -162,6 +231,7 @@ fn table(out: &mut impl Write, found: &LedgerVerdict) -> io::Result<()> {
     if !found.periods.is_empty() {
         writeln!(out, "periods closed: {}", found.periods.join(", "))?;
     }
+    origin_lines(found).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     for one in &found.checkpoints {
         writeln!(out, "checkpoint {}: {}", one.path.display(), finding_text(one))?;
     }
@@ -172,12 +242,11 @@ fn table(out: &mut impl Write, found: &LedgerVerdict) -> io::Result<()> {
     let verdict = found.verdict();
     match verdict {
         Verdict::Verified => {
-            let what = "CRCs, offsets, revisions, chain, tree, seals, checkpoints and views agree";
-            writeln!(out, "{}: {what}", word(verdict))?;
+            writeln!(out, "{}: {}", word(verdict), compared(found))?;
             limits(found).iter().try_for_each(|limit| writeln!(out, "not shown: {limit}"))
         }
         Verdict::Tampered => {
-            writeln!(out, "{}: the ledger is not what was written or signed", word(verdict))
+            writeln!(out, "{}: {}", word(verdict), tampered(found))
         }
         Verdict::Inconclusive => {
             writeln!(out, "{}: nothing differs, but not all could be compared", word(verdict))
@@ -209,18 +278,32 @@ fn document(found: &LedgerVerdict) -> Json {
         "log_bytes": report.log_bytes,
         "root": to_hex(&found.root),
         "origins": found.origins,
+        "origin_history": found.origin_starts.iter().map(origin_json).collect::<Vec<_>>(),
         "seals": found.seal_count,
         "sealed_entries": found.sealed,
         "periods": found.periods,
         "checkpoints": found.checkpoints.iter().map(checkpoint_json).collect::<Vec<_>>(),
         "newest_checkpoint_entries": found.newest_checkpoint().map(ComparedCheckpoint::size),
         "keys_from_ledger": found.keys_from_ledger,
+        "damaged_from": report.damaged_from,
+        "views_compared": report.views_compared,
         "log_seconds": report.log_time.as_secs_f64(),
         "views_seconds": report.views_time.as_secs_f64(),
         "notes": report.notes,
         "defects": report.defects,
         "not_settled": found.doubts,
         "not_shown": limits(found),
+    })
+}
+
+fn origin_json(start: &OriginStart) -> Json {
+    json!({
+        "name": start.name,
+        "before": start.before,
+        "offset": start.offset,
+        "recorded_at": start.recorded_at(),
+        "actor": start.actor,
+        "reason": start.reason,
     })
 }
 

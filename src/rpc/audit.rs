@@ -271,10 +271,10 @@ impl IntoStatus for AuditError {
             }
             Self::PeriodExists { .. } => plain(Code::AlreadyExists, "PERIOD_EXISTS"),
             Self::UnknownPeriod(_) => plain(Code::NotFound, "UNKNOWN_PERIOD"),
+            Self::Key { .. } => plain(Code::DataLoss, "KEY_DAMAGED"),
             Self::OtherOrigin { .. }
             | Self::OriginEnded(_)
             | Self::KeyMissing { .. }
-            | Self::Key { .. }
             | Self::KeyName { .. }
             | Self::KeyOrigin(_) => plain(Code::FailedPrecondition, "AUDIT_MISCONFIGURED"),
             Self::Unproven(_) => {

@@ -137,13 +137,14 @@ mod tests {
     use super::*;
     use crate::log::FileSystem;
     use crate::view::key::numbered;
-    use crate::view::tables::{REFERENCES, Tables};
+    use crate::view::tables::{Checkpoint, REFERENCES, Tables};
 
     #[test]
     fn orders_of_another_issuer_are_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("views.redb");
-        let tables = Tables::create(&FileSystem, &path, b"{}").unwrap();
+        let tables =
+            Tables::create(&FileSystem, &path, (b"{}", &Checkpoint::empty([0; 16]))).unwrap();
         // Keys alone: whoever reads the orders that they name finds none.
         let write = tables.write(|transaction| {
             let mut table = transaction.open_table(REFERENCES)?;

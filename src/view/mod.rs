@@ -163,8 +163,8 @@ impl Views {
                     tracing::warn!(%reason, "rebuilding the views from the log");
                 }
                 let text = policy_text(&policy);
-                let tables = Tables::create(&*origin.disk, &origin.path, &text)?;
-                (tables, Checkpoint::empty(origin.ledger_id))
+                let empty = Checkpoint::empty(origin.ledger_id);
+                (Tables::create(&*origin.disk, &origin.path, (&text, &empty))?, empty)
             }
         };
         Ok((Self::of(origin, tables, (policy, checkpoint)), checkpoint))

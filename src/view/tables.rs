@@ -136,7 +136,12 @@ impl Tables {
         Ok(Self { open: RwLock::new(Some(Open::of(database(file)?)?)) })
     }
 
-    pub(super) fn create(disk: &dyn Disk, path: &Path, policy: &[u8]) -> Result<Self, ViewError> {
+    /// Makes them, with the policy and the checkpoint that they begin with.
+    pub(super) fn create(
+        disk: &dyn Disk,
+        path: &Path,
+        (policy, checkpoint): (&[u8], &Checkpoint),
+    ) -> Result<Self, ViewError> {
         let io = |error: std::io::Error| ViewError::Io(error.to_string());
         let file = disk.create(path).map_err(io)?;
         path.parent().map_or(Ok(()), |folder| disk.sync_dir(folder)).map_err(io)?;
@@ -144,7 +149,7 @@ impl Tables {
         guarded(|| {
             // Tables exist from the first transaction on, so that reading never misses one.
             let transaction = database.begin_write()?;
-            transaction.open_table(CHECKPOINT)?;
+            transaction.open_table(CHECKPOINT)?.insert((), &*encode_row(b"", checkpoint))?;
             transaction.open_table(ORDERS)?;
             transaction.open_table(ENTRIES)?;
             transaction.open_table(MARKS)?;

@@ -78,7 +78,7 @@ fn an_update_changes_what_is_given_and_nothing_else() {
     assert_eq!(settings(&folder), expected);
     assert!(update(&["--attempts", "5"]).failed(2).contains("nothing to change"));
     update(&["--all-events", "--type", "pick.*"]).failed(2);
-    assert!(update(&["--attempts", "1001"]).failed(1).contains("attempts_max"));
+    assert!(update(&["--attempts", "1001"]).failed(2).contains("attempts_max"));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_consumer_begins_and_goes_on_where_it_is_told() {
     assert!(position("first") >= 6);
     reset(&[]).failed(2);
     reset(&["--to", "1", "--to-head"]).failed(2);
-    assert!(reset(&["--to", "1000000"]).failed(1).contains("1000000"));
+    assert!(reset(&["--to", "1000000"]).failed(2).contains("1000000"));
     folder.run(&["consumer", "reset", "first", "--to", "0", "--actor", "ann"]).failed(2);
     folder.run(&["consumer", "reset", "first", "--to", "0", "--reason", "why"]).failed(2);
 }
@@ -119,14 +119,14 @@ fn a_consumer_begins_and_goes_on_where_it_is_told() {
 fn what_no_consumer_can_be_is_refused() {
     let folder = folder();
     for (flags, code, named) in [
-        (&["Name"][..], 1, "name"),
-        (&["a", "--type", "pick*"], 1, "types[0]"),
+        (&["Name"][..], 2, "name"),
+        (&["a", "--type", "pick*"], 2, "types[0]"),
         (&["a", "--ack-timeout", "30"], 2, "--ack-timeout"),
         (&["a", "--retry-min", "soon"], 2, "--retry-min"),
-        (&["a", "--retry-min", "2d"], 1, "retry_delay_min"),
+        (&["a", "--retry-min", "2d"], 2, "retry_delay_min"),
         (&["a", "--attempts", "many"], 2, "--attempts"),
-        (&["a", "--outstanding", "10001"], 1, "outstanding_max"),
-        (&["a", "--from", "1000"], 1, "1000"),
+        (&["a", "--outstanding", "10001"], 2, "outstanding_max"),
+        (&["a", "--from", "1000"], 2, "1000"),
         (&[], 2, "<NAME>"),
     ] {
         let refused = folder.run(&[&["consumer", "create"], flags].concat());

@@ -38,4 +38,5 @@ mod timeline;
 mod unknown_fields;
 mod usage;
 mod verify;
+mod verify_signed;
 mod watch;

@@ -95,11 +95,11 @@ fn an_earlier_state_is_shown_by_either_clock() {
         [&["order", "erp/1", "--as-of-recorded"], &["timeline", "erp/1", "--as-of-occurred"]]
     {
         let refused = folder.run(&[&command[..], &[future]].concat());
-        assert!(refused.failed(1).contains(&format!("is {future}")), "{}", refused.err);
+        assert!(refused.failed(2).contains(&format!("is {future}")), "{}", refused.err);
         assert!(refused.err.contains("allowed is at most"), "{}", refused.err);
     }
     let beyond = folder.run(&["order", "erp/1", "--as-of-offset", "9"]);
-    assert!(beyond.failed(1).contains("beyond the head"), "{}", beyond.err);
+    assert!(beyond.failed(2).contains("beyond the head"), "{}", beyond.err);
 }
 
 #[test]

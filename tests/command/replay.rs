@@ -50,7 +50,7 @@ fn a_replay_begins_and_ends_where_it_is_told() {
     assert_eq!(offsets(&["--from-recorded", "2001-01-01T00:00:00Z"]), [0, 1, 2, 3, 4, 5]);
     assert_eq!(offsets(&["--from-recorded", "2200-01-01T00:00:00Z"]), [0; 0]);
     let beyond = folder.run(&["replay", "--from", "7"]);
-    assert!(beyond.failed(1).contains("offset 7 is beyond the head, which is 6"), "{}", beyond.err);
+    assert!(beyond.failed(2).contains("offset 7 is beyond the head, which is 6"), "{}", beyond.err);
     folder.run(&["replay", "--from", "1", "--from-recorded", recorded_at]).failed(2);
     folder.run(&["replay", "--from-recorded", "yesterday"]).failed(2);
 }
@@ -93,7 +93,7 @@ fn a_replay_writes_only_what_its_flags_want() {
         assert_eq!(offsets.collect::<Vec<_>>(), expected, "{flags:?}");
     }
     let refused = folder.run(&["replay", "--group", "holds", "--type", "pick*", "--source", ""]);
-    let said = refused.failed(1);
+    let said = refused.failed(2);
     for wrong in ["types[0]: \"pick*\"", "groups[0]: \"holds\" is no group", "sources[0]: empty"] {
         assert!(said.contains(&format!("\n  filters[0].{wrong}")), "{said}");
     }

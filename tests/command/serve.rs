@@ -85,7 +85,6 @@ fn a_folder_that_is_open_elsewhere_is_an_error_that_names_it() {
         vec!["serve", "--listen", "127.0.0.1:0"],
         vec!["stats"],
         vec!["replay"],
-        vec!["verify"],
         vec!["import", "-"],
     ] {
         let refused = folder.run(&arguments);

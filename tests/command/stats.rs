@@ -59,3 +59,45 @@ fn a_folder_and_a_server_count_the_same() {
     assert_eq!(here, there);
     server.stop().ok();
 }
+
+/// Seen red with the views of every empty ledger made again.
+#[test]
+fn an_empty_ledger_is_opened_again_without_a_word() {
+    let folder = Folder::new();
+    folder.run_with_input(&["import", "-"], "").ok();
+    assert_eq!(folder.run(&["stats"]).err, "");
+    let server = Server::start(folder.path());
+    let stopped = server.stop();
+    assert!(!stopped.err.contains("views"), "{}", stopped.err);
+    assert_verified(&folder);
+}
+
+#[test]
+fn a_server_says_how_far_it_has_signed_or_why_it_does_not() {
+    let folder = Folder::new();
+    folder.run_with_input(&["import", "-"], &lines(9)).ok();
+    assert_eq!(folder.run(&["stats", "--output", "json"]).json()["audit"], json!(null));
+    assert!(!folder.path().join("audit").exists(), "who counts makes no key");
+    let copies = tempfile::tempdir().unwrap();
+    let flags = ["--origin", "a", "--checkpoint-copy", copies.path().to_str().unwrap()];
+    let flags = [&flags[2..], &["--seal-interval", "never"]].concat();
+    let server = Server::start_with(folder.path(), &flags);
+    server.run(&["checkpoint"]).ok();
+    let audit = server.run(&["stats", "--output", "json"]).json()["audit"].clone();
+    assert_eq!((&audit["entries"], &audit["behind"]), (&json!(9), &json!(0)));
+    assert!(audit["origin"].as_str().unwrap().starts_with("order-ledger/"), "{audit}");
+    let table = server.run(&["stats"]);
+    assert!(table.ok().contains("\naudit        9 entries signed, 0 behind the head\n"));
+    assert!(table.out.contains("\norigin       order-ledger/"), "{}", table.out);
+    server.stop().ok();
+
+    let latest = copies.path().join(audit["origin"].as_str().unwrap()).join("latest");
+    std::fs::write(&latest, "nothing of that").unwrap();
+    let server = Server::start_with(folder.path(), &flags);
+    let table = server.run(&["stats"]);
+    assert!(table.ok().contains("\naudit        nothing is signed any more: "), "{}", table.out);
+    let audit = server.run(&["stats", "--output", "json"]).json()["audit"].clone();
+    assert_eq!(audit["reason"], "SIGNING_REFUSED");
+    assert!(audit["not_signed"].as_str().unwrap().contains("cannot be read"), "{audit}");
+    server.stop().ok();
+}

@@ -76,7 +76,7 @@ fn a_timeline_can_be_asked_as_of_an_earlier_state_by_either_clock() {
     let before = folder.run(&["timeline", "erp/1", "--as-of-recorded", "2001-01-01T00:00:00Z"]);
     assert!(before.failed(3).contains("no order erp/1 at basis 0"), "{}", before.err);
     let beyond = folder.run(&["timeline", "erp/1", "--as-of-offset", "9"]);
-    assert!(beyond.failed(1).contains("offset 9 is beyond the head, which is 4"), "{}", beyond.err);
+    assert!(beyond.failed(2).contains("offset 9 is beyond the head, which is 4"), "{}", beyond.err);
     let noon = folder.run(&["timeline", "erp/1", "--as-of-occurred", "noon"]);
     assert!(noon.failed(2).contains("--as-of-occurred"), "{}", noon.err);
 }

@@ -125,3 +125,78 @@ fn a_command_without_a_ledger_says_how_to_name_one() {
     let said = missing.failed(3);
     assert!(said.contains("ledger-data") && said.contains("--ledger DIR"), "{said}");
 }
+
+/// Each said once. Seen red with code 1, and with the details below the message.
+#[test]
+fn what_the_ledger_refuses_of_what_was_typed_is_a_usage_error() {
+    let folder = Folder::new();
+    folder.run_with_input(&["import", "-"], &lines(4)).ok();
+    let server = Server::start(folder.path());
+    let label = ["seal", "--label", "", "--actor", "anna", "--reason", "the month is over"];
+    let long = "x".repeat(300);
+    let mut too_long = label;
+    too_long[2] = &long;
+    let future = "2100-01-01T00:00:00Z";
+    for (arguments, named) in [
+        (&too_long[..], "label"),
+        (&["replay", "--type", "pick*"], "filters[0].types[0]"),
+        (&["order", "erp/1", "--as-of-recorded", future], "which has not come yet"),
+        (&["order", "erp/1", "--as-of-offset", "9"], "beyond the head"),
+        (&["checkpoint", "--at-least", "31"], "31"),
+    ] {
+        let refused = server.run(arguments);
+        assert!(refused.failed(2).contains(named), "{arguments:?}: {}", refused.err);
+        assert_eq!(refused.err.lines().count(), 1, "{arguments:?}: {}", refused.err);
+    }
+    let two = server.run(&["replay", "--type", "pick*", "--source", ""]);
+    assert!(two.failed(2).starts_with("error: the request breaks 2 rules: "), "{}", two.err);
+    assert_eq!(two.err.lines().count(), 3, "{}", two.err);
+    server.stop().ok();
+    let place = folder.path().to_str().unwrap();
+    for (key, why) in [(place, "is a folder"), ("garbage", "neither a file nor a key")] {
+        let refused = run(&["verify", place, "--key", key]);
+        assert!(refused.failed(2).contains(why), "{}", refused.err);
+    }
+}
+
+/// Seen red with code 1, and with 4 for the key.
+#[test]
+fn a_damaged_file_of_the_ledger_is_an_integrity_error() {
+    let folder = Folder::new();
+    folder.run_with_input(&["import", "-"], &lines(4)).ok();
+    folder.run(&["checkpoint"]).ok();
+    let keys = std::fs::read_dir(folder.path().join("audit/keys")).unwrap();
+    let keys: Vec<_> = keys.map(|file| file.unwrap().path()).collect();
+    for (path, command) in [
+        (folder.path().join("format"), "stats"),
+        (folder.path().join("format"), "verify"),
+        (folder.path().join("ledger.id"), "stats"),
+        (
+            keys.iter().find(|path| path.extension().unwrap() == "key").unwrap().clone(),
+            "checkpoint",
+        ),
+    ] {
+        let sound = std::fs::read(&path).unwrap();
+        std::fs::write(&path, "nothing of that").unwrap();
+        let file = path.file_name().unwrap().to_str().unwrap();
+        let damaged = folder.run(&[command]);
+        assert!(damaged.failed(5).contains(file), "{file}: {}", damaged.err);
+        std::fs::write(&path, sound).unwrap();
+    }
+    let public = keys.iter().find(|path| path.extension().unwrap() == "pub").unwrap();
+    std::fs::write(public, "nothing of that").unwrap();
+    folder.run(&["key", "list"]).failed(5);
+    folder.run(&["key", "add"]).failed(5);
+}
+
+/// Seen red with the bytes as they came.
+#[test]
+fn an_error_shows_control_characters_as_escapes() {
+    let folder = Folder::new();
+    folder.run_with_input(&["import", "-"], &lines(4)).ok();
+    let unknown = folder.run(&["order", "erp/\u{1b}[31m9"]);
+    assert_eq!(unknown.failed(3), "error: no order erp/\\u{1b}[31m9 at basis 4\n");
+    let period = folder.run(&["periods", "nope\u{1b}[31m"]);
+    assert!(period.failed(3).contains("nope\\u{1b}[31m"), "{}", period.err);
+    assert!(!period.err.contains("ListPeriods"), "{}", period.err);
+}

@@ -29,7 +29,7 @@ fn every_changed_order_is_written_and_where_to_resume() {
     let table = run_within(&folder, "60", &["watch"]);
     assert!(table.ok().contains("erp/1#2"), "{}", table.out);
     assert_narrow(&table.out, 60);
-    folder.run(&["watch", "--from", "5"]).failed(1);
+    folder.run(&["watch", "--from", "5"]).failed(2);
     folder.run(&["watch", "--from", "x"]).failed(2);
 }
 

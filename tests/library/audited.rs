@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use order_ledger::{
-    Audit, AuditOptions, Batch, Ledger, LedgerVerdict, Options, Verdict, VerifierKey, VerifyError,
-    VerifyOptions, verify_ledger,
+    Audit, AuditOptions, Batch, CheckpointFinding, Ledger, LedgerVerdict, Options, Verdict,
+    VerifierKey, VerifyError, VerifyOptions, verify_ledger,
 };
 
 use crate::found::Scene;
@@ -133,15 +133,18 @@ fn no_end_of_the_log_can_be_taken_away() {
 fn no_byte_of_what_says_who_it_is_can_be_another_one() {
     let (disk, keys) = closed();
     let day = disk.files().into_iter().find(|name| name.starts_with("20")).unwrap();
-    let public = disk.files().into_iter().find(|name| name.contains(".pub")).unwrap();
-    // The ledger's own keys count where no others are given.
+    let with_end = |end: &str| disk.files().into_iter().find(|name| name.ends_with(end)).unwrap();
+    let (public, secret) = (with_end(".pub"), with_end(".key"));
+    // The ledger's own keys count where no others are given, and are to be pairs all the same.
     let none = Vec::new();
-    let files: [(&str, &[VerifierKey]); 5] = [
+    let files: [(&str, &[VerifierKey]); 7] = [
         ("format", &keys),
         ("ledger.id", &keys),
         ("latest", &keys),
         (&day, &keys),
         (&public, &none),
+        (&public, &keys),
+        (&secret, &keys),
     ];
     for (name, keys) in files {
         let bytes = disk.read(name);
@@ -152,12 +155,38 @@ fn no_byte_of_what_says_who_it_is_can_be_another_one() {
             assert_ne!(with(&disk, (name, &flipped), keys), Verdict::Verified);
         }
         // The newline at the end of a key is no part of it.
-        let last = bytes.len() - usize::from(name == public);
+        let last = bytes.len() - usize::from(name == public || name == secret);
         for length in 0..last {
             let _scene = Scene(format!("{name} cut to {length} bytes"));
             assert_ne!(with(&disk, (name, &bytes[..length]), keys), Verdict::Verified);
         }
     }
+}
+
+/// Segments behind the damage are read, and no chain, view, seal or checkpoint is blamed for what
+/// stood before them. Seen red with them compared with the entries that could be read.
+#[test]
+fn damage_in_the_middle_of_the_log_is_one_defect() {
+    let disk = SimulatedDisk::default();
+    let keys = audited(&disk, 1_200, "2026-11");
+    let entries = verify(&disk, &keys).unwrap().report.entry_count;
+    let mut bytes = disk.read(SEGMENT);
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    disk.overwrite(SEGMENT, &bytes);
+    let found = verify(&disk, &keys).unwrap();
+    assert_eq!((found.verdict(), found.report.defects.len()), (Verdict::Tampered, 1), "{found:#?}");
+    let from = found.report.damaged_from.unwrap();
+    assert!(0 < from && from < found.report.entry_count && found.report.entry_count < entries);
+    let said = format!("the log is damaged from offset {from} on");
+    assert!(
+        found.report.notes.len() == 1 && found.report.notes[0].starts_with(&said),
+        "{found:#?}"
+    );
+    assert!(found.doubts.is_empty(), "{found:#?}");
+    assert!(found.checkpoints.iter().all(|one| {
+        matches!(&one.finding, CheckpointFinding::Unproven(why) if why.contains("cannot be read"))
+    }));
 }
 
 /// What is derived is made again, and no evidence of anything. Seen red with neither compared.

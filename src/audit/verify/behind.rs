@@ -13,6 +13,9 @@ const BATCH_LEN: usize = 4096;
 /// Batches that wait at most.
 const BATCHES_MAX: usize = 8;
 
+/// The offset of an entry of the ledger's own, and what is wrong with it.
+pub(super) type SealDefect = (u64, String);
+
 /// An entry, and what it says where it is one of the ledger's own.
 #[derive(Debug)]
 struct Step {
@@ -26,7 +29,7 @@ pub(super) struct Behind {
     batch: Vec<Step>,
     /// `None` when all was handed over.
     steps: Option<SyncSender<Vec<Step>>>,
-    thread: JoinHandle<(Seals, Vec<String>)>,
+    thread: JoinHandle<(Seals, Vec<SealDefect>)>,
 }
 
 impl Behind {
@@ -61,21 +64,21 @@ impl Behind {
     }
 
     /// Waits for all that was handed over; answers the seals and what is wrong with them.
-    pub(super) fn finish(mut self) -> (Seals, Vec<String>) {
+    pub(super) fn finish(mut self) -> (Seals, Vec<SealDefect>) {
         self.hand_over();
         self.steps = None;
         self.thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 
-fn work(mut seals: Seals, incoming: &Receiver<Vec<Step>>) -> (Seals, Vec<String>) {
+fn work(mut seals: Seals, incoming: &Receiver<Vec<Step>>) -> (Seals, Vec<SealDefect>) {
     let mut defects = Vec::new();
     while let Ok(batch) = incoming.recv() {
         for Step { standing, own } in batch {
             seals.take(&standing);
             let defect = own.and_then(|own| seals.check(&own));
             if let Some(what) = defect.filter(|_| defects.len() < DEFECTS_MAX) {
-                defects.push(format!("offset {}: {what}", standing.offset));
+                defects.push((standing.offset, what));
             }
         }
     }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::super::archive::{KeptCheckpoint, kept_in};
 use super::super::checkpoint::Checkpoint;
-use super::super::keys::PUBLIC_SUFFIX;
 use super::super::note::{NoteDefect, VerifierKey};
 use super::super::tree::{Edge, empty_root};
+use super::origins::Origins;
 use super::{VerifyError, VerifyOptions};
 use crate::log::{Disk, Hash, read_file};
 
@@ -45,6 +45,23 @@ struct Place {
     from_elsewhere: bool,
     /// Whether anything was found in it.
     found: bool,
+}
+
+/// What of the log checkpoints are compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Compared<'a> {
+    /// The number of entries, as far as they can be read.
+    pub(super) size: u64,
+    /// Whether there were more, and cannot be read.
+    pub(super) is_damaged: bool,
+    pub(super) origins: &'a Origins,
+}
+
+impl Compared<'_> {
+    /// Whether a checkpoint covers entries that cannot be read.
+    pub(super) fn is_beyond(&self, size: u64) -> bool {
+        self.is_damaged && size > self.size
+    }
 }
 
 /// Gathers checkpoints, and the roots that the log has at their sizes.
@@ -119,18 +136,18 @@ impl Checkpoints {
         self.next = self.sizes.first().copied().unwrap_or(u64::MAX);
     }
 
-    /// Compares all of them. `size` and `origins` are those that the log has, and has had.
+    /// Compares all of them with the log.
     pub(super) fn compare(
         &mut self,
         keys: &[VerifierKey],
-        (size, origins): (u64, &[String]),
+        log: Compared<'_>,
     ) -> Result<Vec<ComparedCheckpoint>, VerifyError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
         let kept = std::mem::take(&mut self.kept);
         let compare = |(from_elsewhere, kept): (bool, KeptCheckpoint)| ComparedCheckpoint {
-            finding: self.compare_one(&kept, keys, (size, origins)),
+            finding: self.compare_one(&kept, keys, log),
             path: kept.path,
             from_elsewhere,
             checkpoint: kept.read.ok(),
@@ -142,13 +159,13 @@ impl Checkpoints {
         &self,
         kept: &KeptCheckpoint,
         keys: &[VerifierKey],
-        (size, origins): (u64, &[String]),
+        log: Compared<'_>,
     ) -> CheckpointFinding {
         use CheckpointFinding::{Agrees, Differs, Unproven};
         if let Ok(signed) = &kept.read
-            && !origins.contains(&signed.origin)
+            && !log.origins.names.contains(&signed.origin)
         {
-            let here = origins.join(", then ");
+            let here = log.origins.names.join(", then ");
             return Unproven(format!("it is of origin {}, this log is {here}", signed.origin));
         }
         let signed = match Checkpoint::verify(&kept.note, keys) {
@@ -160,24 +177,32 @@ impl Checkpoints {
             }
             Err(defect @ NoteDefect::Malformed(_)) => return Unproven(defect.to_string()),
         };
-        if signed.size > size {
-            return Differs(format!(
-                "it was signed over {} entries, and the log has {size}: the ledger is shorter than \
-                 what was signed, so it lost entries, or was restored from a backup",
-                signed.size
+        if log.is_beyond(signed.size) {
+            return Unproven(format!(
+                "it covers {} entries, and those from offset {} on cannot be read",
+                signed.size, log.size
             ));
         }
-        match self.roots.get(&signed.size) {
-            Some(root) if *root == signed.root => Agrees,
-            Some(_) => Differs(format!(
-                "it was signed over {} entries that are not those of this log",
-                signed.size
-            )),
-            None => Differs(format!(
-                "it was signed over {} entries, before its origin began in this log",
-                signed.size
-            )),
-        }
+        let Some(why) = self.difference(&signed, log.size) else { return Agrees };
+        // What was signed is gone all the same; but this was not hidden.
+        Differs(match log.origins.end_of(&signed.origin) {
+            Some(end) => format!("{why}; origin {} was ended at {end}", signed.origin),
+            None => why,
+        })
+    }
+
+    /// How a log of so many entries is not what was signed.
+    fn difference(&self, signed: &Checkpoint, size: u64) -> Option<String> {
+        let what = match self.roots.get(&signed.size) {
+            _ if signed.size > size => format!(
+                ", and the log has {size}: the ledger is shorter than what was signed, so it lost \
+                 entries, or was restored from a backup"
+            ),
+            Some(root) if *root == signed.root => return None,
+            Some(_) => " that are not those of this log".to_owned(),
+            None => ", before its origin began in this log".to_owned(),
+        };
+        Some(format!("it was signed over {} entries{what}", signed.size))
     }
 
     /// Folders that the caller named and that hold nothing of this log.
@@ -185,26 +210,4 @@ impl Checkpoints {
         let barren = self.places.iter().filter(|place| place.from_elsewhere && !place.found);
         barren.map(|place| &*place.folder)
     }
-}
-
-/// The public keys in the folder of a ledger, and what is wrong with others there.
-pub(super) fn own_keys(
-    disk: &dyn Disk,
-    folder: &Path,
-) -> Result<(Vec<VerifierKey>, Vec<String>), VerifyError> {
-    let mut names = match disk.list(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        listed => listed.map_err(|error| VerifyError::io(folder, error))?,
-    };
-    names.sort();
-    let (mut keys, mut notes) = (Vec::new(), Vec::new());
-    for name in names.iter().filter(|name| name.ends_with(PUBLIC_SUFFIX)) {
-        let path = folder.join(name);
-        let bytes = read_file(disk, &path).map_err(|error| VerifyError::io(&path, error))?;
-        match VerifierKey::parse(&String::from_utf8_lossy(&bytes)) {
-            Ok(key) => keys.push(key),
-            Err(defect) => notes.push(format!("{}: {defect}", path.display())),
-        }
-    }
-    Ok((keys, notes))
 }

@@ -4,6 +4,8 @@
 
 mod behind;
 mod checkpoints;
+mod keys;
+mod origins;
 mod seals;
 
 use std::io;
@@ -11,18 +13,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use checkpoints::{CheckpointFinding, ComparedCheckpoint};
+pub use origins::OriginStart;
 
 use super::AuditError;
 use super::directory::DirectoryPlace;
 use super::note::VerifierKey;
 use super::open::{AUDIT_FOLDER, CHECKPOINTS_FOLDER, KEYS_FOLDER, TILES_FILE};
-use super::origin::{ORIGIN_STARTED, ORIGINS, first_origin};
+use super::origin::first_origin;
 use super::tree::Edge;
-use crate::event::RecordedEvent;
 use crate::ledger::{CheckedEntry, ClosedLedger, OpenError, Progress, VerifyReport};
 use crate::log::{Disk, FileSystem, Hash, read_file};
 use behind::Behind;
-use checkpoints::Checkpoints;
+use checkpoints::{Checkpoints, Compared};
+use keys::{OwnKeys, own_keys};
+use origins::Origins;
 use seals::Seals;
 
 /// The level of the tree that is stored.
@@ -108,6 +112,8 @@ pub struct LedgerVerdict {
     pub root: Hash,
     /// The names that the log was signed under, the last of them now.
     pub origins: Vec<String>,
+    /// Where the log tells that one of them began, and so that the one before ended.
+    pub origin_starts: Vec<OriginStart>,
     /// Seals that were compared.
     pub seal_count: u64,
     /// The number of entries that the newest seal covers.
@@ -187,47 +193,49 @@ pub fn verify_ledger(
     let disk = &options.disk;
     let ledger = ClosedLedger::open(Arc::clone(disk), folder)?;
     let audit_folder = folder.join(AUDIT_FOLDER);
-    let (own_keys, key_notes) = checkpoints::own_keys(&**disk, &audit_folder.join(KEYS_FOLDER))?;
-    let keys = if options.keys.is_empty() { &own_keys } else { &options.keys };
+    let own = own_keys(&**disk, &audit_folder.join(KEYS_FOLDER))?;
+    let first = first_origin(&ledger.id_text());
     let mut run = Run {
         tree: Edge::default(),
         tiles: Vec::new(),
         checkpoints: Checkpoints::open(folder.join(CHECKPOINTS_FOLDER), options)?,
-        origins: vec![first_origin(&ledger.id_text())],
+        origins: Origins::new(first.clone()),
         defects: Vec::new(),
     };
-    run.checkpoints.read_origin(&first_origin(&ledger.id_text()), &run.tree);
+    run.checkpoints.read_origin(&first, &run.tree);
     let mut behind = Behind::start(Seals::new(ledger.own_entries()))?;
     let each = |entry: &CheckedEntry<'_>| {
         behind.take(entry);
         run.entry(entry);
     };
     let mut report = ledger.verify(each, progress)?;
-    let (seals, mut seal_defects) = behind.finish();
-    report.defects.append(&mut seal_defects);
-    report.defects.append(&mut run.defects);
-    if options.keys.is_empty() {
-        report.notes.extend(key_notes);
-    }
-    report.notes.extend(run.tiles_note(&**disk, &audit_folder.join(TILES_FILE)));
+    let (seals, seal_defects) = behind.finish();
+    let readable = report.damaged_from.unwrap_or(u64::MAX);
+    // Those behind damage were compared with a log that misses entries.
+    let of_entries = seal_defects.into_iter().chain(run.defects.drain(..));
+    let of_entries = of_entries.filter(|(offset, _)| *offset < readable);
+    report.defects.extend(of_entries.map(|(offset, what)| format!("offset {offset}: {what}")));
     let id = ledger.id();
     let place = DirectoryPlace { disk: Arc::clone(disk), folder: audit_folder, ledger_id: id };
-    report.notes.extend(directory_note(&place, &seals));
-    let log = (run.tree.size(), &*run.origins);
+    let rest = run.look(&place, &seals);
+    report.notes.extend(rest.notes.into_iter().filter(|_| report.damaged_from.is_none()));
+    let was_signed = rest.any || own.any || seals.seal_count > 0;
+    let keys = if options.keys.is_empty() { &own.keys } else { &options.keys };
+    let is_damaged = report.damaged_from.is_some();
+    let log = Compared { size: run.tree.size(), is_damaged, origins: &run.origins };
     let compared = run.checkpoints.compare(keys, log)?;
-    let doubts = run.doubts(&compared, (seals.seal_count, !options.keys.is_empty()));
-    report.defects.extend(compared.iter().filter_map(|one| match &one.finding {
-        CheckpointFinding::Differs(why) => {
-            Some(format!("checkpoint {}: {why}", one.path.display()))
-        }
-        CheckpointFinding::Agrees | CheckpointFinding::Unproven(_) => None,
-    }));
+    let mut doubts = run.doubts(&compared, log, (was_signed, !options.keys.is_empty()));
+    let OwnKeys { doubts: of_keys, notes, .. } = own;
+    doubts.extend(of_keys);
+    report.notes.extend(notes);
+    report.defects.extend(compared.iter().filter_map(checkpoint_defect));
     report.defects.truncate(DEFECTS_MAX);
     Ok(LedgerVerdict {
         report,
         doubts,
         root: run.tree.root(),
-        origins: run.origins,
+        origins: run.origins.names,
+        origin_starts: run.origins.starts,
         seal_count: seals.seal_count,
         sealed: seals.covered,
         periods: seals.periods,
@@ -242,61 +250,78 @@ struct Run {
     /// The hashes of [`STORED_LEVEL`].
     tiles: Vec<u8>,
     checkpoints: Checkpoints,
-    origins: Vec<String>,
-    defects: Vec<String>,
+    origins: Origins,
+    /// By the offset of the entry.
+    defects: Vec<(u64, String)>,
+}
+
+/// What the ledger keeps beside the log.
+#[derive(Default)]
+struct Kept {
+    /// Whether there is any of it: then the ledger was signed.
+    any: bool,
+    /// What differs from the log.
+    notes: Vec<String>,
 }
 
 impl Run {
     fn entry(&mut self, entry: &CheckedEntry<'_>) {
-        let tiles = &mut self.tiles;
-        self.tree.push(*entry.leaf, |level, node| {
-            if level == STORED_LEVEL {
-                tiles.extend_from_slice(node);
+        // Behind entries that cannot be read, the tree cannot go on.
+        if entry.offset == self.tree.size() {
+            let tiles = &mut self.tiles;
+            self.tree.push(*entry.leaf, |level, node| {
+                if level == STORED_LEVEL {
+                    tiles.extend_from_slice(node);
+                }
+            });
+            self.checkpoints.passed(&self.tree);
+        }
+        if let Some((name, defect)) = entry.own.and_then(|own| self.origins.take(own)) {
+            self.checkpoints.read_origin(&name, &self.tree);
+            let found = defect.filter(|_| self.defects.len() < DEFECTS_MAX);
+            self.defects.extend(found.map(|what| (entry.offset, what)));
+        }
+    }
+
+    /// Looks at the tree and the directory that the ledger keeps.
+    fn look(&self, place: &DirectoryPlace, seals: &Seals) -> Kept {
+        let mut kept = Kept::default();
+        let path = place.folder.join(TILES_FILE);
+        match read_file(&*place.disk, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => kept.notes.push(format!("{}: {error}", path.display())),
+            Ok(stored) => {
+                kept.any = !stored.is_empty();
+                if !self.tiles.starts_with(&stored) {
+                    let what = "is not the tree of the log; it will be made again";
+                    kept.notes.push(format!("{} {what}", path.display()));
+                }
             }
-        });
-        self.checkpoints.passed(&self.tree);
-        if let Some(what) = entry.own.and_then(|own| self.origin(own))
-            && self.defects.len() < DEFECTS_MAX
-        {
-            self.defects.push(format!("offset {}: {what}", entry.offset));
         }
-    }
-
-    /// What is wrong with an entry that begins an origin.
-    fn origin(&mut self, entry: &RecordedEvent) -> Option<String> {
-        if entry.event.correlation_id() != ORIGINS || entry.event.event_type() != ORIGIN_STARTED {
-            return None;
+        let directory = place.look();
+        kept.any |= !matches!(directory, Ok(None));
+        match directory {
+            Ok(Some(directory)) if !seals.has(&directory) => kept.notes.push(format!(
+                "the stored directory over {} entries is that of no seal; it will be made again",
+                directory.covered()
+            )),
+            Ok(_) => {}
+            Err(error) => {
+                kept.notes.push(format!("the stored directory: {error}; it will be made again"));
+            }
         }
-        let started = entry.event.ledger_entry()?.origin?;
-        let is_first = entry.offset == 0 && started.before.is_empty();
-        let current = if is_first { self.origins.pop() } else { self.origins.last().cloned() };
-        self.checkpoints.read_origin(&started.name, &self.tree);
-        self.origins.push(started.name.clone());
-        (!is_first && current.as_ref() != Some(&started.before)).then(|| {
-            let (name, before) = (started.name, started.before);
-            let current = current.unwrap_or_default();
-            format!("origin {name} says that it follows {before:?}, and the log's was {current}")
-        })
-    }
-
-    /// What is kept of the tree and differs from the log.
-    fn tiles_note(&self, disk: &dyn Disk, path: &Path) -> Option<String> {
-        let stored = match read_file(disk, path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-            Err(error) => return Some(format!("{}: {error}", path.display())),
-            Ok(stored) => stored,
-        };
-        (!self.tiles.starts_with(&stored)).then(|| {
-            format!("{} is not the tree of the log; it will be made again", path.display())
-        })
+        kept
     }
 
     fn doubts(
         &self,
         compared: &[ComparedCheckpoint],
-        (seal_count, keys_given): (u64, bool),
+        log: Compared<'_>,
+        (was_signed, keys_given): (bool, bool),
     ) -> Vec<String> {
-        let unproven = compared.iter().filter_map(|one| match &one.finding {
+        // That entries cannot be read is said already.
+        let within = compared.iter().filter(|one| !log.is_beyond(one.size()));
+        let unproven = within.filter_map(|one| match &one.finding {
             CheckpointFinding::Unproven(why) => {
                 Some(format!("checkpoint {}: {why}", one.path.display()))
             }
@@ -304,29 +329,31 @@ impl Run {
         });
         let mut doubts: Vec<String> = unproven.collect();
         doubts.extend(self.checkpoints.barren().map(|folder| {
-            format!("{} holds no checkpoint of {}", folder.display(), self.origins.join(" or "))
+            format!(
+                "{} holds no checkpoint of {}",
+                folder.display(),
+                self.origins.names.join(" or ")
+            )
         }));
         let agrees = |one: &ComparedCheckpoint| one.finding == CheckpointFinding::Agrees;
-        // Nothing is sealed before the first checkpoint is kept.
-        let was_signed = seal_count > 0 || self.origins.len() > 1;
+        // Whoever opens the audit makes a key, and signs; nothing is sealed before that is kept.
+        let was_signed = was_signed || !self.origins.starts.is_empty();
         if compared.is_empty() && was_signed {
-            doubts.push("checkpoints of this ledger were signed, and none is here".to_owned());
-        } else if keys_given && !compared.iter().any(agrees) {
+            let what = "checkpoints of this ledger were signed, and none is here; name the folder \
+                        where they are kept (--checkpoints DIR)";
+            doubts.push(what.to_owned());
+        } else if keys_given && !log.is_damaged && !compared.iter().any(agrees) {
             doubts.push("nothing that was signed by the keys given agrees with the log".to_owned());
         }
         doubts
     }
 }
 
-/// What is kept of a directory and is that of no seal.
-fn directory_note(place: &DirectoryPlace, seals: &Seals) -> Option<String> {
-    match place.look() {
-        Ok(None) => None,
-        Ok(Some(directory)) if seals.has(&directory) => None,
-        Ok(Some(directory)) => Some(format!(
-            "the stored directory over {} entries is that of no seal; it will be made again",
-            directory.covered()
-        )),
-        Err(error) => Some(format!("the stored directory: {error}; it will be made again")),
+fn checkpoint_defect(one: &ComparedCheckpoint) -> Option<String> {
+    match &one.finding {
+        CheckpointFinding::Differs(why) => {
+            Some(format!("checkpoint {}: {why}", one.path.display()))
+        }
+        CheckpointFinding::Agrees | CheckpointFinding::Unproven(_) => None,
     }
 }

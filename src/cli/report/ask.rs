@@ -5,7 +5,7 @@ use bytes::Bytes;
 use prost::Message as _;
 use prost_types::Timestamp;
 
-use super::order::{Answers, Known, Then};
+use super::order::{Answers, Known, Then, say_unknown};
 use super::period::{LateOrder, PeriodReport};
 use crate::cli::as_of::basis;
 use crate::cli::failure::{Exit, Failure};
@@ -151,6 +151,10 @@ pub(super) async fn changes(
     let id = order.correlation_id.clone();
     let (answer, _) = compared(client, (&id, then), Some(head)).await?;
     order.differences = answer.differences;
+    let mut fields = order.differences.iter();
+    if fields.any(|one| one.field == "revision" && matches!(&*one.before, "" | "0")) {
+        say_unknown(&mut order.differences);
+    }
     let rows = timeline(client, (&id, Some(then.occurred_by())), head).await?;
     order.heed(&rows);
     Ok(())

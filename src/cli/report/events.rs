@@ -149,6 +149,11 @@ impl Corrected {
         }
     }
 
+    /// Whether the wrong event was known at a head.
+    pub(super) fn is_of(&self, basis: u64) -> bool {
+        self.target.as_ref().is_some_and(|target| target.offset < basis)
+    }
+
     /// In which way it was wrong, and which events tell it rightly.
     pub(super) fn how(&self) -> String {
         let kind = self.kind.replace('_', " ");

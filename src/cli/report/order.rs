@@ -29,6 +29,13 @@ pub(super) struct Known {
     pub(super) order: Order,
 }
 
+impl Known {
+    /// Whether nothing was known: then the state is that of no order, and says nothing.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.order.revision == 0 && self.order.event_count == 0
+    }
+}
+
 /// What a report is made of.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answers {
@@ -103,6 +110,13 @@ pub(super) fn is_bookkeeping(field: &str) -> bool {
     names_events || counts.contains(&first) || lists.contains(&first)
 }
 
+/// Leaves out what a state of no order says: nothing was known.
+pub(super) fn say_unknown(differences: &mut [OrderDifference]) {
+    for one in differences {
+        one.before.clear();
+    }
+}
+
 fn offset_of(row: &wire::TimelineRow) -> u64 {
     row.event.as_ref().map_or(0, |recorded| recorded.offset)
 }
@@ -115,13 +129,17 @@ impl OrderReport {
         let later_count = recent.filter(|row| !counted.contains(&offset_of(row))).count();
         let corrections = corrections(&answers, &counted);
         let claims = rejudged(&answers.then.order, &answers.now.order);
+        let mut differences = answers.differences;
+        if answers.then.is_unknown() {
+            say_unknown(&mut differences);
+        }
         let late = answers.counted.into_iter().filter(|row| offset_of(row) >= since).collect();
         Self {
             correlation_id,
             then,
             known_then: answers.then,
             known_now: answers.now,
-            differences: answers.differences,
+            differences,
             late,
             corrections,
             claims,
@@ -148,8 +166,10 @@ impl OrderReport {
 
     /// All there is.
     pub(super) fn json(&self) -> Json {
+        let correction = |one: &Corrected| correction_json(one, self.known_then.basis);
         let side = |known: &Known| {
             let order = json_of("Order", &known.order);
+            let order = if known.is_unknown() { Json::Null } else { order };
             json!({ "basis": known.basis, "order": order })
         };
         let mut then = side(&self.known_then);
@@ -167,12 +187,13 @@ impl OrderReport {
             "report": "order",
             "correlation_id": self.correlation_id,
             "occurred_by": time_text(Some(&self.then.occurred_by())),
+            "policy": "today's",
             "known_then": then,
             "known_now": side(&self.known_now),
             "changed": self.is_changed(),
             "differences": differences.collect::<Vec<_>>(),
             "late_arrivals": self.late.iter().map(late_json).collect::<Vec<_>>(),
-            "corrections": self.corrections.iter().map(correction_json).collect::<Vec<_>>(),
+            "corrections": self.corrections.iter().map(correction).collect::<Vec<_>>(),
             "claims": self.claims.iter().map(Rejudged::json).collect::<Vec<_>>(),
             "occurred_later_count": self.later_count,
         })
@@ -252,11 +273,12 @@ fn late_json(row: &wire::TimelineRow) -> Json {
     json
 }
 
-fn correction_json(corrected: &Corrected) -> Json {
+fn correction_json(corrected: &Corrected, basis: u64) -> Json {
     let mut json = corrected.json();
     if let Some(object) = json.as_object_mut() {
         object.insert("undone".to_owned(), Json::from(corrected.undone));
         object.insert("counts".to_owned(), Json::from(corrected.counts));
+        object.insert("of_known_then".to_owned(), Json::from(corrected.is_of(basis)));
     }
     json
 }

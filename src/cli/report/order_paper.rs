@@ -12,6 +12,9 @@ use crate::rpc::wire;
 
 const NOTHING: &str = "Nothing has changed since: what was known then is what is known now.";
 
+/// What states are made with.
+pub(super) const POLICY: &str = "both: the policy of today, whatever it was then";
+
 /// A number of things, in words.
 pub(super) fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(u64_from(count)), if count == 1 { one } else { many })
@@ -32,7 +35,9 @@ pub(super) fn period_text(period: &proto::Period) -> String {
 pub(super) fn paper(report: &OrderReport) -> Paper {
     let title = format!("{}  what was known then, and what is known now", report.correlation_id);
     let mut paper = Paper { title, facts: facts(report), found: found(report), sheets: Vec::new() };
-    let (then, now) = (&report.known_then.order, &report.known_now.order);
+    let none = Order::default();
+    let then = if report.known_then.is_unknown() { &none } else { &report.known_then.order };
+    let now = &report.known_now.order;
     let heads = ["STATUS", "KNOWN THEN", "KNOWN NOW", ""];
     paper.add(Sheet::new("status", heads, sides(then, now)));
     let heads = ["LINE", "QUANTITY", "KNOWN THEN", "KNOWN NOW", ""];
@@ -71,14 +76,15 @@ fn facts(report: &OrderReport) -> Vec<[String; 2]> {
         "what had occurred {occurred}, by the sources' clocks; an event that does not say when \
          counts by the time it was recorded"
     );
-    [("known then", then), ("known now", now), ("both about", both)]
+    let folded = ("folded with", POLICY.to_owned());
+    [("known then", then), ("known now", now), ("both about", both), folded]
         .map(|(name, text)| [name.to_owned(), text])
         .into()
 }
 
 fn found(report: &OrderReport) -> Vec<String> {
     let mut found = Vec::new();
-    if report.known_then.order.revision == 0 {
+    if report.known_then.is_unknown() {
         found.push("Then the ledger knew nothing of this order.".to_owned());
     }
     if report.is_changed() {
@@ -88,7 +94,7 @@ fn found(report: &OrderReport) -> Vec<String> {
             counted(report.corrections.len(), "correction", "corrections"),
         ];
         found.push(format!("Since then: {}.", counts.join(", ")));
-    } else {
+    } else if !report.known_then.is_unknown() {
         found.push(NOTHING.to_owned());
     }
     if report.later_count > 0 {
@@ -189,9 +195,20 @@ pub(super) fn difference_row(one: &OrderDifference) -> [String; 3] {
     [one.field.clone(), or_none(&one.before), or_none(&one.after)]
 }
 
+/// An event that was known then and was declared wrong since, heeded or not.
+fn corrected_row(one: &Corrected) -> [String; 3] {
+    let not = if one.counts { "" } else { "; that occurred later and is not heeded" };
+    let now = format!("declared wrong by #{}: {}{not}", one.event.offset, one.how());
+    [one.target(), "counted".to_owned(), now]
+}
+
 fn differences(report: &OrderReport) -> Sheet {
-    let rows: Vec<_> = report.changes().map(difference_row).collect();
+    let mut rows: Vec<_> = report.changes().map(difference_row).collect();
     let left_out = report.differences.len() - rows.len();
+    rows.extend(report.corrections.iter().filter_map(|one| {
+        let of_known_then = one.is_of(report.known_then.basis) && !one.undone;
+        of_known_then.then(|| corrected_row(one))
+    }));
     let said = if left_out == 0 {
         String::new()
     } else {

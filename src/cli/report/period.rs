@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 
 use super::events::{CORRECTED, Corrected, Told, ns_of};
 use super::order::is_bookkeeping;
-use super::order_paper::{counted, period_text};
+use super::order_paper::{POLICY, counted, period_text};
 use super::paper::{Paper, Sheet};
 use crate::cli::output::{grouped, json_of, time_text};
 use crate::event::Event;
@@ -146,6 +146,7 @@ impl PeriodReport {
             ),
             ("as of", format!("entries below offset {head}")),
             ("late by", "from when an event occurred to when it was recorded".to_owned()),
+            ("folded with", POLICY.to_owned()),
         ];
         let mut paper = Paper {
             title: format!(
@@ -188,6 +189,7 @@ impl PeriodReport {
             "report": "period",
             "period": json_of("Period", &self.period),
             "head": self.head,
+            "policy": "today's",
             "late_count": self.late_count,
             "more_late_count": more_late,
             "occurred_since_count": self.since_count,

@@ -41,6 +41,11 @@ pub struct VerifyReport {
     pub segment_count: u64,
     /// Bytes of the log that hold entries.
     pub log_bytes: u64,
+    /// The first offset that cannot be read, where the log is damaged. What is made from the log
+    /// is not compared behind it, nor are the views.
+    pub damaged_from: Option<u64>,
+    /// Whether there were views to compare.
+    pub views_compared: bool,
     /// How long the log took.
     pub log_time: Duration,
     /// How long the comparison of the views took.
@@ -141,8 +146,12 @@ impl ClosedLedger {
         let log = match &self.log {
             Ok(log) => log,
             Err(defect) => {
-                let defects = vec![defect.clone()];
-                return Ok(VerifyReport { defects, ..VerifyReport::default() });
+                return Ok(VerifyReport {
+                    damaged_from: Some(0),
+                    notes: vec![damage_note(0)],
+                    defects: vec![defect.clone()],
+                    ..VerifyReport::default()
+                });
             }
         };
         let views = self.inspect_views(log)?;
@@ -169,11 +178,18 @@ impl ClosedLedger {
         run.log(log)?;
         run.report.log_time = began.elapsed();
         match views {
-            Some(Ok((views, checkpoint))) => run.views(views, checkpoint.history_count),
+            // What was made of entries that cannot be read any more is not wrong for that.
+            _ if run.report.damaged_from.is_some() => {}
+            Some(Ok((views, checkpoint))) => {
+                run.report.views_compared = true;
+                run.views(views, checkpoint.history_count);
+            }
             Some(Err(error @ ViewError::LogDiffers { .. })) => run.defect(error.to_string()),
             Some(Err(error)) => run.note(format!("views: {error}; they will be rebuilt")),
             None => run.note("there are no views; they will be rebuilt".to_owned()),
         }
+        let note = run.report.damaged_from.map(damage_note);
+        run.report.notes.extend(note);
         run.report.views_time = began.elapsed().saturating_sub(run.report.log_time);
         let is_order = |walked: &&Walked| !is_ledgers_own(&walked.correlation_id);
         run.report.order_count = u64_from(run.orders.values().filter(is_order).count());
@@ -191,6 +207,14 @@ impl ClosedLedger {
             Err(error) => Err(LogError::io(&path, error).into()),
         }
     }
+}
+
+/// What damage of the log means for everything else.
+fn damage_note(from: u64) -> String {
+    format!(
+        "the log is damaged from offset {from} on: histories, tree, seals and checkpoints can be \
+         compared up to there only, and the views are not compared"
+    )
 }
 
 /// Views that are there, and up to where they go.
@@ -231,6 +255,17 @@ impl<E, P> Run<E, P> {
             self.report.defects.push(defect);
         }
     }
+
+    /// Entries from an offset on cannot be read.
+    fn damaged(&mut self, from: u64, defect: String) {
+        self.report.damaged_from.get_or_insert(from);
+        self.defect(defect);
+    }
+
+    /// Whether entries before this one could not be read.
+    fn has_gap(&self) -> bool {
+        self.report.damaged_from.is_some()
+    }
 }
 
 impl<E: FnMut(&CheckedEntry<'_>), P: FnMut(Progress)> Run<E, P> {
@@ -256,13 +291,15 @@ impl<E: FnMut(&CheckedEntry<'_>), P: FnMut(Progress)> Run<E, P> {
                     "{name}, position {}: a torn write, cut off at the next opening: {defect}",
                     walked.position
                 )),
-                (Some((defect, _)), _) => self.defect(format!(
-                    "{name}, position {}, offset {}: {defect}",
-                    walked.position, walked.next_offset
-                )),
+                (Some((defect, _)), _) => {
+                    let (position, from) = (walked.position, walked.next_offset);
+                    let what = format!("{name}, position {position}, offset {from}: {defect}");
+                    self.damaged(from, what);
+                }
                 (None, Some(next)) if next.first_offset != walked.next_offset => {
                     let (expected, found) = (walked.next_offset, next.first_offset);
-                    self.defect(format!("{name}: {}", Defect::Offset { expected, found }));
+                    let what = format!("{name}: {}", Defect::Offset { expected, found });
+                    self.damaged(expected.min(found), what);
                 }
                 (None, _) => {}
             }
@@ -341,10 +378,10 @@ impl<E: FnMut(&CheckedEntry<'_>), P: FnMut(Progress)> Run<E, P> {
             leaf: &entry.leaf,
             own: entry.own.as_deref(),
         });
-        if expected != found {
+        if expected != found && !self.has_gap() {
             self.defect(format!("{}: {}", place(), Defect::Revision { expected, found }));
         }
-        if !is_next {
+        if !is_next && !self.has_gap() {
             self.defect(format!("{}: {}", place(), Defect::Previous));
         }
         if let Some(mark) = self.marks.remove(&entry.offset)
