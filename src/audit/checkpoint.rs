@@ -99,11 +99,19 @@ impl Checkpoint {
     /// Why it is not believed. The key must have the name of the origin: a key of another
     /// log proves nothing of this one.
     pub fn verify(note: &str, keys: &[VerifierKey]) -> Result<Self, NoteDefect> {
+        Self::verify_signers(note, keys).map(|(checkpoint, _)| checkpoint)
+    }
+
+    /// The same, with those of the keys that signed it, as `NAME+HASH`.
+    pub(super) fn verify_signers(
+        note: &str,
+        keys: &[VerifierKey],
+    ) -> Result<(Self, Vec<String>), NoteDefect> {
         let note = SignedNote::parse(note)?;
         let by = note.verify(keys)?;
         let checkpoint = Self::of_text(note.text())?;
         if by.iter().any(|key| key.name() == checkpoint.origin) {
-            return Ok(checkpoint);
+            return Ok((checkpoint, by.into_iter().map(VerifierKey::label).collect()));
         }
         let names = by.iter().map(ToString::to_string).collect();
         Err(NoteDefect::UnknownKey(names))

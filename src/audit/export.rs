@@ -23,6 +23,14 @@ pub struct EvidenceQuery {
     pub covers: Option<u64>,
 }
 
+/// A file of evidence, and what is in it that nobody named.
+#[derive(Debug)]
+pub(crate) struct Exported {
+    pub(crate) file: Vec<u8>,
+    /// The histories that came along.
+    pub(crate) linked: Vec<String>,
+}
+
 impl Audit {
     /// A file that shows orders, with the histories that are linked to them, and proves them to
     /// whoever has a public key. It is checked before it is handed out.
@@ -31,7 +39,7 @@ impl Audit {
     /// As [`Audit::order_proofs`]; [`AuditError::Unproven`] where the log does not hold what the
     /// seal says; what [`Ledger::get_order`](crate::Ledger::get_order) says of `as_of`.
     pub fn evidence(&self, query: &EvidenceQuery) -> Result<Vec<u8>, AuditError> {
-        self.evidence_while(query, || true)
+        self.evidence_while(query, || true).map(|exported| exported.file)
     }
 
     /// The same, given up with [`AuditError::Closed`] when nobody wants it any more.
@@ -39,12 +47,14 @@ impl Audit {
         &self,
         query: &EvidenceQuery,
         wanted: impl Fn() -> bool,
-    ) -> Result<Vec<u8>, AuditError> {
-        let evidence = self.gather(query, wanted)?;
+    ) -> Result<Exported, AuditError> {
+        let evidence = self.gather(query, &wanted)?;
+        still(&wanted)?;
         let unproven = |why: String| AuditError::Unproven(why);
         let file = export_evidence(&evidence).map_err(|error| unproven(error.to_string()))?;
+        still(&wanted)?;
         match verify_bundle(&file, self.verifier_keys(), &BundleOptions::default()) {
-            BundleVerdict::Verified(_) => Ok(file),
+            BundleVerdict::Verified(_) => Ok(Exported { file, linked: linked_in(&evidence) }),
             BundleVerdict::Tampered(defects) => Err(unproven(listed(&defects))),
             BundleVerdict::Inconclusive(doubts) => Err(unproven(listed(&doubts))),
             BundleVerdict::Unreadable(damage) => Err(unproven(damage.to_string())),
@@ -95,6 +105,11 @@ impl Audit {
             orders,
         })
     }
+}
+
+fn linked_in(evidence: &Evidence) -> Vec<String> {
+    let linked = evidence.orders.iter().filter(|order| order.role == EvidenceRole::Linked);
+    linked.map(|order| order.proof.correlation_id.clone()).collect()
 }
 
 fn still(wanted: impl Fn() -> bool) -> Result<(), AuditError> {

@@ -42,6 +42,7 @@ pub use evidence::{
     export_evidence, verify_bundle,
 };
 pub use export::EvidenceQuery;
+pub(crate) use export::Exported;
 pub use keys::{add_signing_key, signing_keys};
 pub use note::{KeyDefect, NoteDefect, VerifierKey};
 pub use options::{AuditOptions, NewOrigin};

@@ -140,6 +140,11 @@ impl VerifierKey {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Name and hash, by which people tell keys apart.
+    pub(super) fn label(&self) -> String {
+        format!("{}+{}", self.name, to_hex(&self.id))
+    }
 }
 
 impl fmt::Display for VerifierKey {

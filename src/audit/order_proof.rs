@@ -56,6 +56,8 @@ pub struct OrderProof {
 pub struct ProvenSeal {
     /// The checkpoint that shows it.
     pub checkpoint: Checkpoint,
+    /// Those of the given keys that signed the checkpoint, as `NAME+HASH`.
+    pub signed_by: Vec<String>,
     /// The offset of its entry.
     pub offset: u64,
     /// When the ledger took it, in nanoseconds of the Unix epoch.
@@ -106,7 +108,7 @@ impl SealProof {
     /// # Errors
     /// Why it is not believed.
     pub fn verify(&self, keys: &[VerifierKey]) -> Result<ProvenSeal, OrderProofDefect> {
-        let checkpoint = Checkpoint::verify(&self.checkpoint, keys)?;
+        let (checkpoint, signed_by) = Checkpoint::verify_signers(&self.checkpoint, keys)?;
         let wrong = |what: &str| OrderProofDefect::Seal(what.to_owned());
         let event = &self.entry.event;
         if !event.correlation_id().starts_with(SEALS) || event.event_type() != SEAL_MADE {
@@ -124,7 +126,7 @@ impl SealProof {
         verify_inclusion((offset, &leaf), (checkpoint.size, &checkpoint.root), &self.inclusion)
             .map_err(OrderProofDefect::SealInclusion)?;
         let recorded_at_ns = self.entry.recorded_at_ns;
-        Ok(ProvenSeal { checkpoint, offset, recorded_at_ns, covered, directory_root })
+        Ok(ProvenSeal { checkpoint, signed_by, offset, recorded_at_ns, covered, directory_root })
     }
 }
 

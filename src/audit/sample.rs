@@ -91,7 +91,7 @@ fn split_mix(state: &mut u64) -> u64 {
 /// The smallest part of all entries such that, where so many are forged, a sample of `count` has
 /// one of them with 95 % certainty: (1 - part)^count = 0.05.
 pub(crate) fn part_found(count: u32) -> f64 {
-    if count == 0 { 1.0 } else { 1.0 - DOUBT.powf(1.0 / f64::from(count)) }
+    1.0 - DOUBT.powf(1.0 / f64::from(count))
 }
 
 #[cfg(test)]

@@ -1,9 +1,8 @@
 //! `evidence`: a file that shows orders and proves them without a server. Does not know what it is
 //! made of.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
@@ -12,9 +11,13 @@ use super::as_of::AsOfArguments;
 use super::audit_args::AuditArgs;
 use super::failure::{Exit, Failure};
 use super::list::FilterArguments;
+use super::out_file::OutFile;
 use super::output::{Output, bytes_text, grouped};
 use super::target::Target;
-use crate::audit::{BundleOptions, BundleVerdict, VerifiedBundle, VerifierKey, verify_bundle};
+use crate::audit::{
+    BundleOptions, BundleVerdict, PageCheck, VerifiedBundle, VerifierKey, verify_bundle,
+};
+use crate::num::u64_from;
 use crate::proto;
 use crate::rpc::{AuditClient, SILENCE_MAX, heard};
 
@@ -25,7 +28,8 @@ pub(super) struct EvidenceCommand {
     /// The orders, by their correlation ids; also such as the ledger does not know
     #[arg(value_name = "ORDER")]
     orders: Vec<String>,
-    /// The file that is made: a page for people, and the proof for `verify bundle`
+    /// The file that is made: a page for people, and the proof for `verify bundle`; `-`: standard
+    /// output, and nothing else there
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Replace the file where there is one
@@ -52,10 +56,7 @@ impl EvidenceCommand {
             let what = "name orders, or say which with a filter such as --open";
             return Err(Failure::new(Exit::Usage, what));
         }
-        if !self.force && self.out.exists() {
-            let what = format!("{} exists; --force replaces it", self.out.display());
-            return Err(Failure::new(Exit::Conflict, what));
-        }
+        let out = OutFile::begin(&self.out, self.force)?;
         let as_of = proto::OrderBasis {
             basis: Some(self.as_of.basis()),
             as_of_occurred: self.as_of.occurred(),
@@ -67,11 +68,13 @@ impl EvidenceCommand {
             filter,
         };
         let mut client = self.target.audited(&self.audit).await?.audit;
-        let begun = Begun::beside(&self.out);
-        begun.fetch(&mut client, request).await?;
-        let shown = begun.check(&mut client).await?;
-        fs::rename(&begun.path, &self.out)?;
-        self.print(&shown, fs::metadata(&self.out)?.len())?;
+        let bytes = fetch(&mut client, request).await?;
+        let shown = check(&mut client, &bytes).await?;
+        let told = !out.is_standard_output();
+        out.finish(&bytes)?;
+        if told {
+            self.print(&shown, u64_from(bytes.len()))?;
+        }
         Ok(())
     }
 
@@ -90,6 +93,9 @@ impl EvidenceCommand {
                     shown.seal.offset,
                     grouped(shown.seal.covered)
                 )?;
+                if let PageCheck::OtherVersion(version) = &shown.page {
+                    writeln!(out, "page       made by version {version}, and not compared here")?;
+                }
                 writeln!(out, "verify     order-ledger verify bundle {file} --key KEYFILE")
             }
             Output::Json | Output::Ndjson => writeln!(
@@ -109,59 +115,36 @@ impl EvidenceCommand {
     }
 }
 
-/// A file that has not its name yet, and goes where it does not get it.
-struct Begun {
-    path: PathBuf,
+/// The bytes of the file.
+async fn fetch(
+    client: &mut AuditClient,
+    request: proto::ExportEvidenceRequest,
+) -> Result<Vec<u8>, Failure> {
+    let mut parts = client.export_evidence(request).await?.into_inner();
+    let mut bytes = Vec::new();
+    while let Some(part) = heard(&mut parts, SILENCE_MAX * 4).await? {
+        bytes.extend_from_slice(&part.data);
+    }
+    Ok(bytes)
 }
 
-impl Begun {
-    fn beside(out: &Path) -> Self {
-        let mut name = out.as_os_str().to_owned();
-        name.push(format!(".{}.part", std::process::id()));
-        Self { path: name.into() }
-    }
-
-    /// Writes the file as it comes, durably.
-    async fn fetch(
-        &self,
-        client: &mut AuditClient,
-        request: proto::ExportEvidenceRequest,
-    ) -> Result<(), Failure> {
-        let mut parts = client.export_evidence(request).await?.into_inner();
-        let named = |error: io::Error| {
-            Failure::failed(format!("cannot write {}: {error}", self.path.display()))
-        };
-        let mut file = BufWriter::new(File::create(&self.path).map_err(named)?);
-        while let Some(part) = heard(&mut parts, SILENCE_MAX * 4).await? {
-            file.write_all(&part.data).map_err(named)?;
-        }
-        let file = file.into_inner().map_err(|error| named(error.into_error()))?;
-        file.sync_all().map_err(named)
-    }
-
-    /// What the file shows, with the keys that the ledger itself names: that it came whole, not who
-    /// signed it.
-    async fn check(&self, client: &mut AuditClient) -> Result<VerifiedBundle, Failure> {
-        let request = proto::GetCheckpointRequest { at_least: 0 };
-        let keys = client.get_checkpoint(request).await?.into_inner().verifier_keys;
-        let keys: Result<Vec<_>, _> = keys.iter().map(|key| VerifierKey::parse(key)).collect();
-        let keys = keys.map_err(|error| Failure::failed(error.to_string()))?;
-        let bytes = fs::read(&self.path)?;
-        let wrong = |what: String| {
-            Err(Failure::new(Exit::Integrity, format!("what came does not hold: {what}")))
-        };
-        match verify_bundle(&bytes, &keys, &BundleOptions::default()) {
-            BundleVerdict::Verified(shown) => Ok(*shown),
-            BundleVerdict::Tampered(defects) => wrong(first(&defects)),
-            BundleVerdict::Inconclusive(doubts) => wrong(first(&doubts)),
-            BundleVerdict::Unreadable(damage) => wrong(damage.to_string()),
-        }
-    }
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+/// What the file shows, with the keys that the ledger itself names: that it came whole, not who
+/// signed it.
+async fn check(client: &mut AuditClient, bytes: &[u8]) -> Result<VerifiedBundle, Failure> {
+    let request = proto::GetCheckpointRequest { at_least: 0 };
+    let keys = client.get_checkpoint(request).await?.into_inner().verifier_keys;
+    let keys: Result<Vec<_>, _> = keys.iter().map(|key| VerifierKey::parse(key)).collect();
+    let keys = keys.map_err(|error| Failure::failed(error.to_string()))?;
+    let wrong = |what: String| {
+        Err(Failure::new(Exit::Integrity, format!("what came does not hold: {what}")))
+    };
+    // A server of another version makes another page; that it came whole is shown all the same.
+    let options = BundleOptions { events_only: true, ..BundleOptions::default() };
+    match verify_bundle(bytes, &keys, &options) {
+        BundleVerdict::Verified(shown) => Ok(*shown),
+        BundleVerdict::Tampered(defects) => wrong(first(&defects)),
+        BundleVerdict::Inconclusive(doubts) => wrong(first(&doubts)),
+        BundleVerdict::Unreadable(damage) => wrong(damage.to_string()),
     }
 }
 

@@ -49,15 +49,24 @@ impl Failure {
         self
     }
 
-    /// Says on standard error what went wrong.
-    pub(super) fn report(self) -> ExitCode {
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Says on standard error what went wrong; what is left is the exit code.
+    pub(super) fn told(self) -> Self {
         if !self.message.is_empty() {
             eprintln!("error: {}", shown(&self.message));
         }
         for detail in self.details {
             eprintln!("  {}", shown(&detail));
         }
-        ExitCode::from(match self.exit {
+        Self::new(self.exit, "")
+    }
+
+    /// Says on standard error what went wrong, and ends.
+    pub(super) fn report(self) -> ExitCode {
+        ExitCode::from(match self.told().exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::NotFound => 3,

@@ -25,6 +25,7 @@ mod key;
 mod lines;
 mod list;
 mod order;
+mod out_file;
 mod output;
 mod parked;
 mod policy;

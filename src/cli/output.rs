@@ -9,6 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::event::{Event, event_to_json, message_to_json, to_hex};
 use crate::rpc::wire;
+pub(super) use crate::time::duration_text;
 use crate::time::rfc3339;
 
 /// How a command answers.
@@ -102,18 +103,6 @@ pub(super) fn bytes_text(bytes: u64) -> String {
     }
 }
 
-/// A duration in its two largest units.
-pub(super) fn duration_text(ns: u64) -> String {
-    let seconds = ns / 1_000_000_000;
-    match seconds {
-        0 => format!("{} ms", ns / 1_000_000),
-        1..60 => format!("{seconds} s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3_600),
-    }
-}
-
 /// RFC 3339 of a timestamp of the wire.
 pub(super) fn time_text(time: Option<&Timestamp>) -> String {
     time.map(|time| rfc3339(time, None)).unwrap_or_default()
@@ -187,11 +176,6 @@ mod tests {
         assert_eq!(
             [0, 1023, 1024, 1_572_864].map(bytes_text),
             ["0 B", "1023 B", "1.0 KiB", "1.5 MiB"]
-        );
-        let hour = 3_600_000_000_000;
-        assert_eq!(
-            [5_000_000, 59_000_000_000, hour, 25 * hour].map(duration_text),
-            ["5 ms", "59 s", "1 h 0 min", "1 d 1 h"]
         );
     }
 }

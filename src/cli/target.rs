@@ -11,7 +11,7 @@ use super::failure::{Exit, Failure};
 use super::policy;
 use crate::audit::AuditOptions;
 use crate::ledger::{Ledger, Options};
-use crate::rpc::{Clients, LedgerClient, connect, connect_local};
+use crate::rpc::{Actor, Clients, LedgerClient, connect, connect_local};
 
 /// The folder of a ledger where none is named.
 pub(super) const DEFAULT_FOLDER: &str = "ledger-data";
@@ -23,8 +23,8 @@ pub(super) struct Target {
     /// [env: `ORDER_LEDGER_LEDGER`] [default: ledger-data]
     #[arg(long, value_name = "DIR", conflicts_with = "server")]
     ledger: Option<PathBuf>,
-    /// The address of a running server, as `http://127.0.0.1:7447`
-    /// [env: `ORDER_LEDGER_SERVER`]
+    /// The address of a running server, as `http://127.0.0.1:7447`; where it records who reads,
+    /// `ORDER_LEDGER_ACTOR` says who that is [env: `ORDER_LEDGER_SERVER`]
     #[arg(long, value_name = "URL")]
     server: Option<String>,
     /// What the rules for anomalies have to know about the house, as TOML; the ledger keeps it
@@ -130,7 +130,7 @@ impl Target {
                 let message = "--policy is for a ledger in a folder; a server has its own";
                 Err(Failure::new(Exit::Usage, message))
             }
-            Place::Server(url) => connect(&url).await.map_err(|error| {
+            Place::Server(url) => connect(&url, actor()?).await.map_err(|error| {
                 let first: &dyn std::error::Error = &error;
                 let causes = std::iter::successors(Some(first), |cause| cause.source());
                 let causes: Vec<String> = causes.map(ToString::to_string).collect();
@@ -138,6 +138,15 @@ impl Target {
             }),
         }
     }
+}
+
+/// Who runs this command, as a variable says it: for a server that records who reads.
+fn actor() -> Result<Option<Actor>, Failure> {
+    let name = std::env::var_os("ORDER_LEDGER_ACTOR").filter(|name| !name.is_empty());
+    let Some(name) = name else { return Ok(None) };
+    let actor = name.to_str().and_then(Actor::parse);
+    let what = "ORDER_LEDGER_ACTOR: say it in letters of ASCII, without control characters";
+    actor.map(Some).ok_or_else(|| Failure::new(Exit::Usage, what))
 }
 
 /// How a ledger is opened: with the policy of a file, or the one that it has.

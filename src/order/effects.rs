@@ -16,8 +16,12 @@ use crate::proto::Agreement;
 /// What each event of an order changed, by offset. An event that is not in it changed nothing.
 pub(crate) fn effects(history: &History<'_>, policy: &Policy) -> HashMap<u64, Vec<String>> {
     let heard = Heard::of(history.events);
-    let folded = Folded::of((history, &heard), policy);
-    let mut told = Told { folded: &folded, effects: HashMap::new() };
+    effects_of(&Folded::of((history, &heard), policy))
+}
+
+/// The same of an order that is folded already.
+pub(super) fn effects_of(folded: &Folded<'_>) -> HashMap<u64, Vec<String>> {
+    let mut told = Told { folded, effects: HashMap::new() };
     told.standings();
     told.postings();
     told.marks();

@@ -59,6 +59,8 @@ pub(crate) use rules::RULES;
 pub(crate) use status::{OrderStatus, Standing};
 pub(crate) use words::{Dimension, Word};
 
+use std::collections::HashMap;
+
 use crate::event::{Heard, RecordedEvent};
 use crate::proto;
 use folded::Folded;
@@ -117,4 +119,14 @@ pub(crate) fn derive(history: &History<'_>, policy: &Policy) -> Derived {
 pub fn fold(history: &History<'_>, policy: &Policy) -> proto::Order {
     let heard = Heard::of(history.events);
     show::order_of(&Folded::of((history, &heard), policy), history)
+}
+
+/// The state of an order, and what each of its events changed: folded once for both.
+pub(crate) fn fold_with_effects(
+    history: &History<'_>,
+    policy: &Policy,
+) -> (proto::Order, HashMap<u64, Vec<String>>) {
+    let heard = Heard::of(history.events);
+    let folded = Folded::of((history, &heard), policy);
+    (show::order_of(&folded, history), effects::effects_of(&folded))
 }

@@ -66,7 +66,7 @@ impl Audits {
 }
 
 /// Answers a question where it may wait.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     question: impl FnOnce() -> Result<T, AuditError> + Send + 'static,
 ) -> Result<T, Status> {
     let answer = tokio::task::spawn_blocking(question).await;
@@ -217,14 +217,8 @@ impl AuditService for Audits {
         &self,
         request: Request<wire::ExportEvidenceRequest>,
     ) -> Result<Response<Self::ExportEvidenceStream>, Status> {
-        let said = request.get_ref();
-        let ids: Vec<_> = said.correlation_ids.iter().map(String::as_str).collect();
-        self.reads.of_orders("ExportEvidence", &request, &ids).await?;
-        if said.filter.is_some() {
-            let scope = || "orders that pass a filter".to_owned();
-            self.reads.of_many("ExportEvidence", &request, scope).await?;
-        }
-        export_evidence(self, request.into_inner()).await.map(Response::new)
+        let reader = self.reads.reader("ExportEvidence", &request);
+        export_evidence(self, request.into_inner(), reader).await.map(Response::new)
     }
 
     async fn create_seal(

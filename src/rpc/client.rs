@@ -6,12 +6,13 @@ use std::sync::Arc;
 use tonic::body::Body;
 use tonic::codegen::http;
 use tonic::service::Routes;
-use tower::util::BoxCloneSyncService;
+use tonic::transport::Channel;
+use tower::util::{BoxCloneSyncService, MapErr};
 use tower::{BoxError, ServiceExt as _};
 
 use super::audit::Audits;
 use super::delivery::Delivery;
-use super::reads::Reads;
+use super::reads::{ACTOR, Reads};
 use super::service::{Service, Shutdown};
 use super::silence::{HEARTBEAT, Keepalive};
 use super::wire::audit_service_server::AuditServiceServer;
@@ -63,16 +64,47 @@ pub(crate) struct Clients {
     pub(crate) audit: AuditClient,
 }
 
-/// Connects to a server, `http://host:port`.
-pub(crate) async fn connect(url: &str) -> Result<Clients, tonic::transport::Error> {
-    connect_with(url, Keepalive::default()).await
+/// Who calls, for a server that records who reads which history.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor(http::HeaderValue);
+
+impl Actor {
+    /// `None` for what no header can say: text beyond visible ASCII.
+    pub(crate) fn parse(name: &str) -> Option<Self> {
+        let said = http::HeaderValue::from_str(name).ok().filter(|_| name.is_ascii());
+        said.map(Self)
+    }
 }
 
-/// The same with other times after which the server counts as gone.
+/// Connects to a server, `http://host:port`; each call says who makes it, where that is known.
+pub(crate) async fn connect(
+    url: &str,
+    actor: Option<Actor>,
+) -> Result<Clients, tonic::transport::Error> {
+    let channel = channel(url, Keepalive::default()).await?;
+    let Some(Actor(name)) = actor else {
+        return Ok(Clients::over(BoxCloneSyncService::new(channel)));
+    };
+    let named = move |mut request: http::Request<Body>| {
+        request.headers_mut().insert(ACTOR, name.clone());
+        request
+    };
+    Ok(Clients::over(BoxCloneSyncService::new(channel.map_request(named))))
+}
+
+/// Connects with other times after which the server counts as gone.
+#[cfg(test)]
 pub(super) async fn connect_with(
     url: &str,
     keepalive: Keepalive,
 ) -> Result<Clients, tonic::transport::Error> {
+    Ok(Clients::over(BoxCloneSyncService::new(channel(url, keepalive).await?)))
+}
+
+async fn channel(
+    url: &str,
+    keepalive: Keepalive,
+) -> Result<MapErr<Channel, fn(tonic::transport::Error) -> BoxError>, tonic::transport::Error> {
     let channel = tonic::transport::Endpoint::from_shared(url.to_owned())?
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -82,7 +114,7 @@ pub(super) async fn connect_with(
         .keep_alive_timeout(keepalive.timeout)
         .connect()
         .await?;
-    Ok(Clients::over(BoxCloneSyncService::new(channel.map_err(BoxError::from))))
+    Ok(channel.map_err(BoxError::from))
 }
 
 /// Calls the services of a ledger in this process, without a socket.

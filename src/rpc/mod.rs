@@ -35,7 +35,7 @@ pub use opening::while_opening;
 pub use serve::{ServeError, ServeOptions, serve};
 
 pub(crate) use client::{
-    AuditClient, Clients, DeliveryClient, LedgerClient, connect, connect_local,
+    Actor, AuditClient, Clients, DeliveryClient, LedgerClient, connect, connect_local,
 };
 pub(crate) use serve::{open_audit, serve_audited};
 pub(crate) use silence::{SILENCE_MAX, heard};

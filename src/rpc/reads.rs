@@ -13,7 +13,9 @@ use crate::ledger::FailureClass;
 use crate::proto::{EventFilter, HistoryRead};
 
 /// The metadata in which a caller says who reads.
-const ACTOR: &str = "order-ledger-actor";
+pub(super) const ACTOR: &str = "order-ledger-actor";
+/// Entries that are written at once: limits of the ledger are met whatever they say.
+const READS_AT_ONCE: usize = 50;
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +57,11 @@ impl Reads {
         request: &Request<T>,
         correlation_ids: &[&str],
     ) -> Result<(), Status> {
-        let Some(Reader { log, read }) = self.reader(method, request) else {
+        let Some(reader) = self.reader(method, request) else {
             return Ok(());
         };
         let named = correlation_ids.iter().filter(|id| !id.is_empty());
-        let of = |id: &&str| HistoryRead { correlation_id: (*id).to_owned(), ..read.clone() };
-        record(&log, named.map(of).collect()).await
+        reader.reads_each(named.copied(), "").await
     }
 
     /// Writes down that the caller of this method reads many orders, which `scope` tells.
@@ -78,6 +79,24 @@ impl Reads {
 }
 
 impl Reader {
+    /// Writes down that each of these orders is read; `scope` says why, where nobody named it.
+    pub(super) async fn reads_each(
+        &self,
+        correlation_ids: impl Iterator<Item = &str>,
+        scope: &str,
+    ) -> Result<(), Status> {
+        let of = |id: &str| HistoryRead {
+            correlation_id: id.to_owned(),
+            scope: scope.to_owned(),
+            ..self.read.clone()
+        };
+        let reads: Vec<HistoryRead> = correlation_ids.map(of).collect();
+        for some in reads.chunks(READS_AT_ONCE) {
+            record(&self.log, some.to_vec()).await?;
+        }
+        Ok(())
+    }
+
     /// Writes down that many orders are read, which `scope` tells.
     pub(super) async fn reads(self, scope: String) -> Result<(), Status> {
         let Self { log, read } = self;

@@ -221,6 +221,14 @@ fn evidence_is_one_file_that_holds_without_a_server() {
     assert!(exists.failed(4).contains("--force"), "{}", exists.err);
     house.run(&["evidence", "erp/1", "erp/never", "--out", &out, "--force"]).ok();
     assert!(house.run(&["evidence", "--out", "x"]).failed(2).contains("name orders"));
+    let nowhere = house.path("nodir/e.html");
+    let unwritten = house.run(&["evidence", "erp/1", "--out", &nowhere]);
+    let expected = format!("error: cannot write {nowhere}: No such file");
+    assert!(unwritten.failed(1).contains(&expected), "{}", unwritten.err);
+    let piped = house.run(&["evidence", "erp/1", "--out", "-"]);
+    assert!(piped.ok().starts_with("<!DOCTYPE html>") && piped.out.ends_with(" -->\n"));
+    let none = house.run(&["evidence", "--source", "nobody", "--out", &house.path("n.html")]);
+    assert!(none.failed(3).contains("no order passes the filter"), "{}", none.err);
     assert_eq!(fs::read_dir(house.desk.path()).unwrap().count(), 2, "no other file is left");
 
     let people = run(&["verify", "bundle", &out, "--key", &key]);
@@ -229,17 +237,22 @@ fn evidence_is_one_file_that_holds_without_a_server() {
     assert!(people.out.contains("erp/1: all 10 entries"), "{}", people.out);
     assert!(people.out.contains("erp/never: the ledger has no entry of it"), "{}", people.out);
     assert!(people.out.contains("not shown: "), "{}", people.out);
+    let signer = fs::read_to_string(&key).unwrap();
+    // Base64 may have a '+' too.
+    let signer = signer.splitn(3, '+').take(2).collect::<Vec<_>>().join("+");
+    assert!(people.out.contains(&format!(", signed by {signer}\n")), "{}", people.out);
 
     let server = Server::start(house.folder.path());
     let (older, all) = (house.path("s.html"), house.path("all.html"));
     server.run(&["evidence", "erp/1", "--out", &older, "--as-of-offset", "15"]).ok();
     server.run(&["evidence", "--source", "wms:dc1", "--out", &all]).ok();
     let none = server.run(&["evidence", "--source", "nobody", "--out", &house.path("n.html")]);
-    assert!(none.failed(2).contains("no order passes"), "{}", none.err);
+    assert!(none.failed(3).contains("no order passes"), "{}", none.err);
     server.stop().ok();
     let json = ["--key", &key, "--output", "json"];
     let shown = run(&[&["verify", "bundle", &older], &json[..]].concat());
     let shown = verdict(&shown, 0, "verified");
+    assert_eq!((&shown["page"], &shown["signed_by"]), (&json!("compared"), &json!([signer])));
     assert_eq!(
         (&shown["orders"][0]["entries"], &shown["orders"][0]["shown"]),
         (&json!(10), &json!(5))
@@ -251,8 +264,17 @@ fn evidence_is_one_file_that_holds_without_a_server() {
 
 /// A file whose page says something else, with a digest that fits.
 fn with_other_title(file: &str) -> String {
+    replaced(file, [("</title>", " (corrected)</title>")])
+}
+
+/// A file with other text, and a digest that fits.
+fn replaced<const N: usize>(file: &str, pairs: [(&str, &str); N]) -> String {
     let text = fs::read_to_string(file).unwrap();
-    let above = text[..text.len() - 81].replacen("</title>", " (corrected)</title>", 1);
+    let mut above = text[..text.len() - 81].to_owned();
+    for (from, to) in pairs {
+        assert!(above.contains(from), "{from}");
+        above = above.replacen(from, to, 1);
+    }
     let digest = Sha256::digest(above.as_bytes());
     let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     let digits = digits.map(|digit| char::from_digit(digit.into(), 16).unwrap());
@@ -292,6 +314,36 @@ fn each_way_in_which_a_file_does_not_hold_has_its_verdict() {
     // The worst of several is the exit code.
     run(&["verify", "bundle", &out, &bad, "--key", &key]).failed(5);
     run(&["verify", "bundle", &bad, &out, "--key", &key]).failed(5);
+    let three = ["verify", "bundle", "nowhere.html", &bad, &out, "--key", &key];
+    let three = run(&three);
+    assert!(three.failed(5).contains("nowhere.html"), "{}", three.err);
+    assert!(three.out.contains("NOT VERIFIED: ") && three.out.contains("\nVERIFIED: "));
+    run(&["verify", "bundle", &out, "nowhere.html", "--key", &key]).failed(3);
+    let older = ["verify", "bundle", "nowhere.html", &out, "--key", &key, "--covers", "31"];
+    run(&older).failed(1);
+}
+
+/// Whoever holds a file can write on its page what he likes, and name another version that made it.
+#[test]
+fn the_page_of_another_version_is_believed_by_nobody() {
+    let house = House::new(30);
+    let (key, out) = (house.key(), house.evidence("e.html", &["erp/1"]));
+    let version = concat!("\"product_version\":\"", env!("CARGO_PKG_VERSION"), "\"");
+    let other = [("</title>", " (paid)</title>"), (version, "\"product_version\":\"0.0.9\"")];
+    let forged = house.path("forged.html");
+    fs::write(&forged, replaced(&out, other)).unwrap();
+    let json = ["--key", &key, "--output", "json"];
+    let check = |more: &[&str]| run(&[&["verify", "bundle", &forged], &json[..], more].concat());
+    let said = verdict(&check(&[]), 1, "inconclusive");
+    let why = said["details"][0].as_str().unwrap();
+    assert!(why.contains("version 0.0.9") && why.contains("--events-only"), "{said}");
+    let said = verdict(&check(&["--events-only"]), 0, "verified");
+    assert_eq!(said["page"], "not compared");
+    let sentence = said["sentence"].as_str().unwrap();
+    assert!(sentence.starts_with("the events alone of 1 order"), "{sentence}");
+    assert!(sentence.ends_with("; the page was not compared"), "{sentence}");
+    fs::write(&forged, with_other_title(&out)).unwrap();
+    verdict(&check(&["--events-only"]), 5, "tampered");
 }
 
 #[test]
@@ -359,6 +411,10 @@ fn a_sample_of_a_sound_ledger_shows_what_it_shows() {
     assert!(people.out.contains("% fraud with 95 % certainty"), "{}", people.out);
     let all = server.run(&["verify", "sample", "--key", &key]);
     assert!(all.ok().contains("every entry that the seal covers"), "{}", all.out);
+    assert!(!all.out.contains("an entry that was not sampled"), "{}", all.out);
+    assert!(all.out.contains("not shown: a file of evidence under another seal"), "{}", all.out);
+    let none = server.run(&["verify", "sample", "--key", &key, "-n", "0"]);
+    assert!(none.failed(2).contains("0 is not in 1.."), "{}", none.err);
     let other = other_key();
     let unknown = server.run(&["verify", "sample", "--key", &other, "--output", "json"]);
     verdict(&unknown, 1, "inconclusive");
@@ -376,6 +432,8 @@ fn nothing_is_gone_since_an_older_file() {
     let since = |files: &[&str]| run(&[&["verify", "since"], files, &json[..]].concat());
     let said = verdict(&since(&[&old, &new]), 0, "verified");
     assert_eq!(said["orders"], 2);
+    let first = json!({"order": "erp/1", "entries_then": 10, "entries_now": 11});
+    assert_eq!(said["histories"][0], first, "{said}");
     verdict(&since(&[&new, &old]), 1, "inconclusive");
     verdict(&since(&[&old, &less]), 1, "inconclusive");
     let server = Server::start(house.folder.path());
@@ -385,6 +443,26 @@ fn nothing_is_gone_since_an_older_file() {
         "{}",
         now.out
     );
+    assert!(now.out.contains("\n  erp/1: 10 entries then, 11 now\n"), "{}", now.out);
+    server.stop().ok();
+}
+
+/// Seen red with the variable not sent.
+#[test]
+fn who_reads_says_so_in_a_variable() {
+    let house = House::new(3);
+    let server = Server::start_with(house.folder.path(), &["--audit-reads"]);
+    let run_as = |actor: &str| {
+        let mut command = order_ledger(&server.arguments(&["order", "erp/1"]));
+        command.env("ORDER_LEDGER_ACTOR", actor);
+        Running::start(command).finish()
+    };
+    run_as("anna").ok();
+    assert!(run_as("J\u{fc}rgen").failed(2).contains("ORDER_LEDGER_ACTOR"));
+    let all = server.run(&["replay", "--ledger-entries", "--output", "json"]).ndjson();
+    let reads = all.iter().filter_map(|row| row["event"]["ledger_entry"].get("read"));
+    let reads: Vec<_> = reads.map(|read| (&read["correlation_id"], &read["reader"])).collect();
+    assert!(reads.contains(&(&json!("erp/1"), &json!("anna"))), "{reads:?}");
     server.stop().ok();
 }
 

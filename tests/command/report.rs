@@ -301,8 +301,13 @@ fn a_page_has_the_facts_and_is_one_file() {
     let page = folder.run(&html);
     assert_stands_alone(page.ok());
     let out = [&html[..], &["--out", file.to_str().unwrap()]].concat();
-    assert_eq!(folder.run(&out).ok(), "");
+    let wrote = format!("wrote      {}, ", file.display());
+    let written = folder.run(&out);
+    assert!(written.ok().starts_with(&wrote), "{}", written.out);
     assert_eq!(std::fs::read_to_string(&file).unwrap(), page.out);
+    assert!(folder.run(&out).failed(4).contains("--force"));
+    folder.run(&[&out[..], &["--force"]].concat()).ok();
+    assert_eq!(folder.run(&[&html[..], &["--out", "-"]].concat()).ok(), page.out);
     for said in [
         "erp/&lt;b&gt;1&lt;/b&gt;",
         "<td>10<td>picked<td>7<td>6<td>differs",
@@ -313,7 +318,7 @@ fn a_page_has_the_facts_and_is_one_file() {
         assert!(page.out.contains(said), "{said} in {}", page.out);
     }
     let nowhere = [&html[..], &["--out", "/nowhere/report.html"]].concat();
-    assert!(folder.run(&nowhere).failed(1).contains("/nowhere/report.html"));
+    assert!(folder.run(&nowhere).failed(1).contains("cannot write /nowhere/report.html: "));
     for columns in [80, 120] {
         let table = run_within(&folder, &columns.to_string(), &html[..4]);
         assert_narrow(table.ok(), columns);

@@ -262,7 +262,8 @@ def plain(value: str) -> str:
 
 def report(proven: Proven) -> Iterator[str]:
     seal = proven.seal
-    yield f"verified: {len(proven.orders)} orders, complete as of seal #{seal.offset}"
+    complete = f"{len(proven.orders)} orders, complete as of seal #{seal.offset}"
+    yield f"verified: the events alone of {complete}; the page was not compared"
     made = time_of(seal.recorded_at)
     yield f"  covers {seal.covered} entries of {seal.orders} orders, made {made}"
     yield f"  checkpoint of {proven.size} entries, signed by {', '.join(proven.keys)}"
@@ -273,7 +274,7 @@ def report(proven: Proven) -> Iterator[str]:
         for entry in order.entries:
             kind = "not shown" if entry.body is None else proofs.body_text(entry.body, 4)
             yield f"  #{entry.offset} {time_of(entry.recorded_at)} {kind}"
-    yield "not compared: page and states; not looked at: whether all linked histories are in it"
+    yield "not compared: page and states, do not believe them; not looked at: whether all linked histories are in it"
     yield "not proven: ledger_id, made_at, policy, roles, offsets before the last one of an order"
 
 

@@ -282,11 +282,12 @@ fn evidence_of_none_or_too_many_or_of_what_has_not_come_is_refused() {
             (of_orders(&[]), "correlation_ids"),
             (of_orders(&["erp/1", ""]), "correlation_ids[1]"),
             (many, "correlation_ids"),
-            (none, "filter"),
         ] {
             let said = refused(exported(&mut audit, request).await);
             assert_eq!((said.kind(), said.fields()), (INVALID, vec![field]));
         }
+        let said = refused(exported(&mut audit, none).await);
+        assert_eq!(said.kind(), (Code::NotFound, "NO_ORDER", "refused"));
         let beyond = ExportEvidenceRequest { covers: Some(head + 1), ..of_orders(&["erp/1"]) };
         assert_eq!(refused(exported(&mut audit, beyond).await).kind(), BEYOND);
         let as_of = |basis| ExportEvidenceRequest {

@@ -2,8 +2,9 @@
 
 use order_ledger::ServeOptions;
 use order_ledger::proto::{
-    GetOrderProofRequest, GetOrderRequest, GetTimelineRequest, HistoryRead, ReplayRequest,
-    StreamOrdersRequest, replay_response::Message,
+    ExportEvidenceRequest, GetOrderProofRequest, GetOrderRequest, GetTimelineRequest, HistoryRead,
+    OrderEvent, OrderFilter, Reference, ReplayRequest, StreamOrdersRequest,
+    replay_response::Message,
 };
 use tonic::Request;
 
@@ -64,6 +65,60 @@ fn each_reading_of_a_history_is_recorded_with_who_and_what() {
             ]
         );
         assert!(reads.iter().all(|read| read.peer.starts_with("127.0.0.1:")), "{reads:?}");
+        server.stop().await;
+    });
+}
+
+/// Seen red with the histories that come along not recorded.
+#[test]
+fn an_export_records_each_history_that_it_hands_out() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let serving = ServeOptions { audit_reads: true, ..ServeOptions::default() };
+        let server = Server::start_with(folder.path(), options(), serving).await;
+        let mut client = server.client().await;
+        let reference = Reference {
+            r#type: "customer_order".into(),
+            issuer: "3pl".into(),
+            value: "77".into(),
+            ..Reference::default()
+        };
+        let linked =
+            OrderEvent { r#type: "ref.linked".into(), refs: vec![reference], ..event("erp/1", 2) };
+        append(&mut client, [event("unresolved/3pl/77", 1), linked]).await;
+        let other = OrderEvent { source: "erp:prd".into(), ..event("erp/2", 3) };
+        append(&mut client, [other]).await;
+        let begin = head(&mut client).await;
+
+        let mut audit = order_ledger::AuditServiceClient::new(server.channel().await);
+        let ids = |count: u32| (0..count).map(|id| format!("erp/{id}")).collect::<Vec<_>>();
+        let many = ExportEvidenceRequest { correlation_ids: ids(1_001), ..<_>::default() };
+        let refused = explained(&audit.export_evidence(many).await.unwrap_err());
+        assert_eq!(refused.fields(), ["correlation_ids"]);
+        assert_eq!(head(&mut client).await, begin, "what is refused was not read");
+
+        let sources = vec!["erp:prd".to_owned()];
+        let request = ExportEvidenceRequest {
+            correlation_ids: vec!["erp/1".into(), "erp/1".into()],
+            filter: Some(OrderFilter { sources, ..OrderFilter::default() }),
+            ..ExportEvidenceRequest::default()
+        };
+        let mut parts = audit.export_evidence(named(request, "anna")).await.unwrap().into_inner();
+        while parts.message().await.unwrap().is_some() {}
+        let reads = recorded(&mut client, begin).await;
+        let exported = reads.iter().filter(|read| read.method == "ExportEvidence");
+        let said: Vec<_> =
+            exported.map(|read| (&*read.correlation_id, &*read.reader, &*read.scope)).collect();
+        let expected = [
+            ("erp/1", "anna", ""),
+            ("erp/2", "anna", "passes a filter"),
+            ("unresolved/3pl/77", "anna", "linked"),
+        ];
+        assert_eq!(said, expected);
+
+        let repeated = ids(900).into_iter().chain(ids(900)).collect();
+        let repeated = ExportEvidenceRequest { correlation_ids: repeated, ..<_>::default() };
+        audit.export_evidence(repeated).await.unwrap();
         server.stop().await;
     });
 }

@@ -49,7 +49,7 @@ fn scene() -> Scene {
 
 impl Scene {
     fn data(&self) -> Json {
-        serde_json::from_str(file::read(&self.bytes).unwrap()).unwrap()
+        serde_json::from_str(file::read(&self.bytes).unwrap().data).unwrap()
     }
 
     /// The verdict on the same page with other data and a digest that fits.
@@ -95,10 +95,8 @@ impl Scene {
     }
 }
 
-/// Whether all that the file says is believed. A page that names another version is not, and the
-/// verdict says so.
 fn is_verified(verdict: &BundleVerdict) -> bool {
-    matches!(verdict, BundleVerdict::Verified(verified) if verified.page == PageCheck::Equal)
+    matches!(verdict, BundleVerdict::Verified(_))
 }
 
 /// Seen red with the digest not compared.
@@ -243,7 +241,7 @@ fn drops_an_order(changed: &Json) -> bool {
 #[test]
 fn another_text_of_the_same_data_is_refused() {
     let scene = scene();
-    let text = file::read(&scene.bytes).unwrap();
+    let text = file::read(&scene.bytes).unwrap().data;
     let mut others = vec![text.replace("\n\"", "\n \""), text.replace("\":\"", "\": \"")];
     others.push(text.replacen("\"format\"", "\"form\\u0061t\"", 1));
     others.push(text.replacen("\"format_version\":1", "\"format_version\":1.0", 1));
@@ -340,7 +338,7 @@ fn an_event_of_another_order_is_not_shown_as_one_of_this() {
     log.append(&event);
     let seal = log.seal();
     let bytes = export_evidence(&log.evidence(&["erp/2"], seal, ALL)).unwrap();
-    let mut data: Json = serde_json::from_str(file::read(&bytes).unwrap()).unwrap();
+    let mut data: Json = serde_json::from_str(file::read(&bytes).unwrap().data).unwrap();
 
     let order = order_hash(b"erp/1");
     let forged = Leaf {
@@ -431,13 +429,31 @@ fn what_stands_in_a_file_twice_is_found() {
     );
 }
 
+/// Whoever holds a file can name another version, and let the page say anything. Seen red with no
+/// doubt about such a page.
 #[test]
-fn a_page_of_another_version_is_not_compared_and_the_verdict_says_so() {
+fn a_page_of_another_version_is_not_believed() {
     let scene = scene();
     let mut data = scene.data();
     data["product_version"] = json!("0.0.1");
-    let found = verified(scene.with_data(&json::to_text(&data)));
+    let data_text = json::to_text(&data);
+    let page = file::read(&scene.bytes).unwrap().page.replacen("Evidence", "Invented", 1);
+    let forged = file::write(&page, &data_text);
+    let doubt = BundleDoubt::Page { version: "0.0.1".to_owned() };
+    let expected = BundleVerdict::Inconclusive(vec![doubt]);
+    assert_eq!(verify(&scene.log, &forged), expected);
+    assert_eq!(scene.with_data(&data_text), expected);
+
+    let events_only = BundleOptions { events_only: true, ..BundleOptions::default() };
+    let ask = |bytes: &[u8]| verify_bundle(bytes, &scene.log.keys(), &events_only);
+    let found = verified(ask(&forged));
     assert_eq!(found.page, PageCheck::OtherVersion("0.0.1".to_owned()));
     data["orders"][0]["entries"][0]["body"] = json!("AQ==");
-    assert!(!is_verified(&scene.with_data(&json::to_text(&data))));
+    assert!(!is_verified(&ask(&file::write(&page, &json::to_text(&data)))));
+    // A page of this version has nothing to hide behind.
+    let own = file::read(&scene.bytes).unwrap().data;
+    let changed = ask(&file::write(&page, own));
+    let BundleVerdict::Tampered(defects) = changed else { panic!("{changed:?}") };
+    assert!(matches!(defects[..], [BundleDefect::Page(_)]), "{defects:?}");
+    assert_eq!(verified(ask(&scene.bytes)).page, PageCheck::Equal);
 }

@@ -29,8 +29,14 @@ pub(super) fn digest_line(above: &[u8]) -> String {
     format!("<!-- sha256 {} -->\n", to_hex(&digest))
 }
 
-/// The data of a file that is as it was made.
-pub(super) fn read(bytes: &[u8]) -> Result<&str, BundleVerdict> {
+/// What a file is made of.
+pub(super) struct Parts<'a> {
+    pub(super) page: &'a str,
+    pub(super) data: &'a str,
+}
+
+/// The parts of a file that is as it was made.
+pub(super) fn read(bytes: &[u8]) -> Result<Parts<'_>, BundleVerdict> {
     if !bytes.starts_with(MARK.as_bytes()) {
         return Err(BundleVerdict::Unreadable(BundleDamage::NotEvidence));
     }
@@ -41,7 +47,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<&str, BundleVerdict> {
     let form = |what: &str| BundleVerdict::Tampered(vec![BundleDefect::Form(what.to_owned())]);
     let text = std::str::from_utf8(above).map_err(|_| form("it is not UTF-8"))?;
     let version = text.strip_prefix(MARK).and_then(|rest| rest.split_once(MARK_END));
-    let (version, page) = version.ok_or_else(|| form("it names no version"))?;
+    let (version, rest) = version.ok_or_else(|| form("it names no version"))?;
     if version != FORMAT_VERSION.to_string() {
         return Err(match version.parse() {
             Ok(newer) if newer > FORMAT_VERSION => {
@@ -50,10 +56,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<&str, BundleVerdict> {
             _ => form("its version is none"),
         });
     }
-    let (_, data) = page.split_once(DATA_BEGIN).ok_or_else(|| form("it has no data"))?;
+    let (page, data) = rest.split_once(DATA_BEGIN).ok_or_else(|| form("it has no data"))?;
     let data = data.strip_suffix(DATA_END).ok_or_else(|| form("its data has no end"))?;
     if data.contains('<') {
         return Err(form("something stands between the data and the end"));
     }
-    Ok(data)
+    Ok(Parts { page, data })
 }

@@ -116,7 +116,7 @@ fn the_data_of_the_document_is_that_of_the_example() {
     let made_by = |version: &str| format!("\"product_version\":\"{version}\"");
     let documented = fenced("json").join("\n");
     let documented = documented.replace(&made_by("0.1.0"), &made_by(PRODUCT_VERSION));
-    assert_eq!(file::read(&bytes).unwrap(), documented);
+    assert_eq!(file::read(&bytes).unwrap().data, documented);
     let last = std::str::from_utf8(&bytes[bytes.len() - 81..]).unwrap();
     assert!(DOCUMENT.contains("<!-- sha256 HEX -->") && last.starts_with("<!-- sha256 "));
 }

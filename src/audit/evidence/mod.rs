@@ -138,9 +138,8 @@ pub enum EvidenceError {
 /// What does not fit together.
 pub fn export_evidence(evidence: &Evidence) -> Result<Vec<u8>, EvidenceError> {
     let shown = Shown::of(evidence)?;
-    let document = Document::of(evidence, &shown);
-    let page = page::page(evidence, &shown);
-    Ok(file::write(&page, &document.to_json()))
+    let data = Document::of(evidence, &shown).to_json();
+    Ok(file::write(&page::page(evidence, &shown), &data))
 }
 
 impl EvidenceBasis {

@@ -1,14 +1,15 @@
 //! What a file of evidence shows: the orders folded, and their events with what each one changed. A
 //! pure function of the data. Does not know how it is shown, nor whether it is proven.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{Evidence, EvidenceBasis, EvidenceError, EvidenceOrder, EvidenceRole};
 use crate::audit::checkpoint::Checkpoint;
 use crate::audit::order_proof::ChainEntry;
 use crate::event::RecordedEvent;
-use crate::ledger::{TimelineRow, with_lateness};
-use crate::order::{History, Policy, effects, fold, links, said_about};
+use crate::ledger::{AsOf, TimelineRow, with_lateness};
+use crate::order::{History, Policy, fold_with_effects, links, said_by};
 use crate::proto::{self, OrderRelationKind, RelatedOrder};
 use crate::view::histories_of;
 
@@ -39,8 +40,15 @@ pub(super) struct ShownOrder<'a> {
     pub(super) not_shown: usize,
 }
 
-/// The events that are shown, by order.
-type Histories<'a> = BTreeMap<&'a str, &'a [RecordedEvent]>;
+/// The histories that are shown, and what they say of each other.
+struct Histories<'a> {
+    as_of: AsOf,
+    /// The events that are shown, by order.
+    events: BTreeMap<&'a str, &'a [RecordedEvent]>,
+    /// What the others say of an order, by its name. Made once: each history is looked at once,
+    /// however many orders were asked for.
+    said_of: HashMap<String, Vec<RelatedOrder>>,
+}
 
 impl<'a> Shown<'a> {
     pub(super) fn of(evidence: &'a Evidence) -> Result<Self, EvidenceError> {
@@ -52,11 +60,7 @@ impl<'a> Shown<'a> {
         if basis > covered {
             return Err(EvidenceError::Basis { basis, covered });
         }
-        let mut histories = Histories::new();
-        for order in &evidence.orders {
-            let events = order.shown_events(&evidence.basis)?;
-            histories.insert(&order.proof.correlation_id, events);
-        }
+        let histories = Histories::of(evidence)?;
         let shown = |order| shown_order(evidence, &histories, order);
         let orders = evidence.orders.iter().map(shown).collect::<Result<_, _>>()?;
         Ok(Self { checkpoint, seal, orders })
@@ -82,6 +86,46 @@ impl EvidenceOrder {
     }
 }
 
+impl<'a> Histories<'a> {
+    fn of(evidence: &'a Evidence) -> Result<Self, EvidenceError> {
+        let mut events = BTreeMap::new();
+        for order in &evidence.orders {
+            let shown = order.shown_events(&evidence.basis)?;
+            events.insert(order.proof.correlation_id.as_str(), shown);
+        }
+        let said_of = HashMap::new();
+        let mut histories = Self { as_of: evidence.basis.as_of, events, said_of };
+        for (other, events) in &histories.events {
+            let counted = histories.counted(events);
+            let all = said_by(other, events).into_iter().map(|said| (true, said));
+            let counted = said_by(other, &counted).into_iter().map(|said| (false, said));
+            for (is_link, (order, mut said)) in all.chain(counted) {
+                // A link holds whenever it was made, as `Ledger::history` has it.
+                said.retain(|related| is_link == is_linked(related));
+                histories.said_of.entry(order).or_default().extend(said);
+            }
+        }
+        Ok(histories)
+    }
+
+    fn own(&self, correlation_id: &str) -> &'a [RecordedEvent] {
+        self.events.get(correlation_id).copied().unwrap_or_default()
+    }
+
+    /// Those of the events that a question by the time of occurrence does not leave out.
+    fn counted<'e>(&self, events: &'e [RecordedEvent]) -> Cow<'e, [RecordedEvent]> {
+        let counts = |recorded: &&RecordedEvent| self.as_of.includes(recorded);
+        if events.iter().all(|recorded| counts(&recorded)) {
+            return Cow::Borrowed(events);
+        }
+        Cow::Owned(events.iter().filter(counts).cloned().collect())
+    }
+}
+
+fn is_linked(related: &RelatedOrder) -> bool {
+    related.relation() == OrderRelationKind::LinkedTo
+}
+
 /// The other histories that an order's own events name: linked ones, parts and what it was merged
 /// with.
 fn named_histories(correlation_id: &str, own: &[RecordedEvent]) -> BTreeSet<String> {
@@ -95,7 +139,7 @@ fn shown_order<'a>(
     order: &'a EvidenceOrder,
 ) -> Result<ShownOrder<'a>, EvidenceError> {
     let correlation_id = order.proof.correlation_id.as_str();
-    let own = histories.get(correlation_id).copied().unwrap_or_default();
+    let own = histories.own(correlation_id);
     let mut shown = ShownOrder {
         correlation_id,
         role: order.role,
@@ -108,14 +152,13 @@ fn shown_order<'a>(
         shown.rows = with_lateness(own.to_vec());
     } else {
         for history in named_histories(correlation_id, own) {
-            if !histories.contains_key(history.as_str()) {
+            if !histories.events.contains_key(history.as_str()) {
                 let order = correlation_id.to_owned();
                 return Err(EvidenceError::History { order, history });
             }
         }
-        let known = Known::of(correlation_id, histories, &evidence.basis);
-        shown.state = Some(known.state(&evidence.policy));
-        shown.rows = known.rows(&evidence.policy);
+        let (state, rows) = Known::of(correlation_id, histories).fold(&evidence.policy);
+        (shown.state, shown.rows) = (Some(state), rows);
     }
     shown.rows.sort_by_key(|row| (row.recorded.timeline_ns(), row.recorded.offset));
     Ok(shown)
@@ -126,51 +169,43 @@ struct Known<'a> {
     correlation_id: &'a str,
     own_count: usize,
     /// Its own events, and those of linked histories.
-    all: Vec<RecordedEvent>,
-    /// Those of them that count.
-    counted: Vec<RecordedEvent>,
-    incoming: Vec<RelatedOrder>,
+    all: Cow<'a, [RecordedEvent]>,
+    /// Those of them that count, where some do not.
+    counted: Option<Vec<RecordedEvent>>,
+    incoming: &'a [RelatedOrder],
 }
 
 impl<'a> Known<'a> {
-    fn of(correlation_id: &'a str, histories: &Histories<'a>, basis: &EvidenceBasis) -> Self {
-        let own = histories.get(correlation_id).copied().unwrap_or_default();
-        let included = |events: &[RecordedEvent]| {
-            let mut events = events.to_vec();
-            events.retain(|recorded| basis.as_of.includes(recorded));
-            events
-        };
-        let mut all = own.to_vec();
+    fn of(correlation_id: &'a str, histories: &'a Histories<'a>) -> Self {
+        let own = histories.own(correlation_id);
+        let mut all = Cow::Borrowed(own);
         for history in histories_of(correlation_id, own) {
-            all.extend_from_slice(histories.get(history.as_str()).copied().unwrap_or_default());
+            all.to_mut().extend_from_slice(histories.own(&history));
         }
-        let counted = included(&all);
-        let is_link = |related: &RelatedOrder| related.relation() == OrderRelationKind::LinkedTo;
-        let mut incoming = Vec::new();
-        for (other, events) in histories.iter().filter(|(other, _)| **other != correlation_id) {
-            let said = said_about(correlation_id, (other, events));
-            incoming.extend(said.into_iter().filter(is_link));
-            let said = said_about(correlation_id, (other, &included(events)));
-            incoming.extend(said.into_iter().filter(|related| !is_link(related)));
-        }
+        let counted = match histories.counted(&all) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(counted) => Some(counted),
+        };
+        let incoming = histories.said_of.get(correlation_id).map_or(&[][..], Vec::as_slice);
         Self { correlation_id, own_count: own.len(), all, counted, incoming }
     }
 
+    fn counted(&self) -> &[RecordedEvent] {
+        self.counted.as_deref().unwrap_or(&self.all)
+    }
+
     fn history(&self) -> History<'_> {
-        let Self { correlation_id, counted, incoming, .. } = self;
-        History { correlation_id, events: counted, incoming }
+        let Self { correlation_id, incoming, .. } = self;
+        History { correlation_id, events: self.counted(), incoming }
     }
 
-    fn state(&self, policy: &Policy) -> proto::Order {
+    fn fold(&self, policy: &Policy) -> (proto::Order, Vec<TimelineRow>) {
+        let (state, mut effects) = fold_with_effects(&self.history(), policy);
         let revision = crate::num::u64_from(self.own_count);
-        proto::Order { revision, ..fold(&self.history(), policy) }
-    }
-
-    fn rows(&self, policy: &Policy) -> Vec<TimelineRow> {
-        let mut all = self.all.clone();
+        let mut all = self.all.to_vec();
         all.sort_by_key(|recorded| recorded.offset);
-        let counted: BTreeSet<u64> = self.counted.iter().map(|recorded| recorded.offset).collect();
-        let mut effects = effects(&self.history(), policy);
+        let counted: BTreeSet<u64> =
+            self.counted().iter().map(|recorded| recorded.offset).collect();
         let mut rows = with_lateness(all);
         for row in &mut rows {
             let offset = row.recorded.offset;
@@ -182,6 +217,6 @@ impl<'a> Known<'a> {
             let order = row.recorded.event.correlation_id();
             row.linked_from = (order != self.correlation_id).then(|| order.to_owned());
         }
-        rows
+        (proto::Order { revision, ..state }, rows)
     }
 }

@@ -116,7 +116,7 @@ fn linked_histories_come_along_and_count() {
     let found = verified(verify(&log, &bytes));
     assert_eq!(found.orders.len(), 2);
     assert_eq!(found.orders[1].role, EvidenceRole::Linked);
-    let data = file::read(&bytes).unwrap();
+    let data = file::read(&bytes).unwrap().data;
     let (before, _) = data.split_once(",\n{\n\"correlation_id\":\"unresolved").unwrap();
     let verdict = verify(&log, &file::write("", &format!("{before}]}}")));
     let (order, history) = ("erp/1".to_owned(), "unresolved/3pl/77".to_owned());
@@ -194,7 +194,8 @@ fn an_older_seal_is_told_from_what_is_required() {
     let bytes = export_evidence(&log.evidence(&[&name], seal, ALL)).unwrap();
     let sealed_ns = log.entries.last().unwrap().recorded_at_ns;
     let ask = |covers, recorded_until_ns| {
-        verify_bundle(&bytes, &log.keys(), &BundleOptions { covers, recorded_until_ns })
+        let options = BundleOptions { covers, recorded_until_ns, ..BundleOptions::default() };
+        verify_bundle(&bytes, &log.keys(), &options)
     };
     verified(ask(Some(seal), Some(sealed_ns - 1)));
     verified(ask(None, Some(BEGIN_NS - 1)));
@@ -224,4 +225,82 @@ fn another_key_and_a_newer_format_leave_it_open() {
     let newer = [newer.as_bytes(), file::digest_line(newer.as_bytes()).as_bytes()].concat();
     let expected = BundleVerdict::Inconclusive(vec![BundleDoubt::NewerFormat(2)]);
     assert_eq!(verify(&log, &newer), expected);
+}
+
+/// Orders that name others, before and behind the middle of the demo.
+fn related(log: &mut TestLog) {
+    let at = log.entries.iter().filter_map(|entry| entry.event.occurred_at_ns());
+    let (first, last) = (at.clone().min().unwrap(), at.max().unwrap());
+    for (order, target, at) in [("erp/a", "erp/c", first), ("erp/b", "erp/c", last)] {
+        let names = |correlation_ids: &[&str]| crate::proto::OrderRelation {
+            correlation_ids: correlation_ids.iter().map(|&id| id.to_owned()).collect(),
+            ..Default::default()
+        };
+        let reference = crate::proto::Reference {
+            r#type: "customer_order".to_owned(),
+            issuer: "3pl".to_owned(),
+            value: "77".to_owned(),
+            ..Default::default()
+        };
+        let occurred_at = Some(crate::time::timestamp(at));
+        let split = event(order, "split", "order.split");
+        log.append(&OrderEvent { relation: Some(names(&[target])), occurred_at, ..split });
+        let linked = event(order, "linked", "ref.linked");
+        log.append(&OrderEvent { refs: vec![reference], occurred_at, ..linked });
+    }
+    log.append(&event("erp/c", "c", "order.created"));
+    log.append(&event("unresolved/3pl/77", "u", "shipment.confirmed"));
+}
+
+/// What others say of an order is gathered once for all orders of a file; here, for each one again.
+/// Seen red with what links say left out.
+#[test]
+fn states_are_those_of_all_that_the_file_says_of_an_order() {
+    let mut log = TestLog::of_demo(9);
+    related(&mut log);
+    let own = |name: &str, entries: &[RecordedEvent]| -> Vec<RecordedEvent> {
+        entries.iter().filter(|one| one.event.is_about(name)).cloned().collect()
+    };
+    let seal = log.seal();
+    let middle = log.entries[log.entries.len() / 2].event.occurred_at_ns();
+    let names = log.entries.iter().map(|entry| entry.event.correlation_id());
+    let names: std::collections::BTreeSet<&str> =
+        names.filter(|name| !name.starts_with('$')).collect();
+    let asked: Vec<&str> = names.iter().copied().collect();
+    let mut incoming_count = 0;
+    for as_of in [ALL, AsOf { occurred_at_ns: middle, ..ALL }] {
+        let evidence = log.evidence(&asked, seal, as_of);
+        let shown = Shown::of(&evidence).unwrap();
+        for order in shown.orders.iter().filter(|order| order.role == EvidenceRole::Asked) {
+            let name = order.correlation_id;
+            let counts = |one: &RecordedEvent| as_of.includes(one);
+            let mut events = own(name, &log.entries);
+            for history in crate::view::histories_of(name, &events) {
+                events.extend(own(&history, &log.entries));
+            }
+            events.retain(counts);
+            let mut incoming = Vec::new();
+            for other in names.iter().filter(|other| **other != name) {
+                let mut events = own(other, &log.entries);
+                let is_link = |related: &crate::proto::RelatedOrder| {
+                    related.relation() == crate::proto::OrderRelationKind::LinkedTo
+                };
+                let said = crate::order::said_about(name, (other, &events));
+                incoming.extend(said.into_iter().filter(is_link));
+                events.retain(counts);
+                let said = crate::order::said_about(name, (other, &events));
+                incoming.extend(said.into_iter().filter(|related| !is_link(related)));
+            }
+            incoming_count += incoming.len();
+            let history = crate::order::History {
+                correlation_id: name,
+                events: &events,
+                incoming: &incoming,
+            };
+            let mut expected = crate::order::fold(&history, &evidence.policy);
+            expected.revision = crate::num::u64_from(own(name, &log.entries).len());
+            assert_eq!(order.state.as_ref(), Some(&expected), "{name}");
+        }
+    }
+    assert!(incoming_count > 0, "some order names another one");
 }

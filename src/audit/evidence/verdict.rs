@@ -57,6 +57,7 @@ pub enum PageCheck {
     /// They were made again, and are equal byte for byte.
     Equal,
     /// They were made by this other version, and not compared: events are proven, the page is not.
+    /// Only with [`BundleOptions::events_only`](super::BundleOptions::events_only).
     OtherVersion(String),
 }
 
@@ -137,6 +138,17 @@ pub enum BundleDoubt {
     /// The format is newer than this program.
     #[error("the file has format {0}, this program knows 1: take a newer program")]
     NewerFormat(u64),
+    /// Another version made the page and the folded orders; whoever holds a file can say so, and
+    /// have the page say anything.
+    #[error(
+        "the events are proven; the page and the folded states were made by version {version} and \
+         were not compared: verify with that version, or have the events alone verified \
+         (--events-only)"
+    )]
+    Page {
+        /// Which version the file names.
+        version: String,
+    },
     /// An event is committed, and this program cannot read it.
     #[error("order {order}, revision {revision}: made by version {version}, and not readable here")]
     UnreadableEvent {

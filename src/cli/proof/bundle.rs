@@ -31,6 +31,10 @@ pub(in crate::cli) struct Bundle {
     /// The seal has to cover all that was recorded until this time (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     recorded_until: Option<Timestamp>,
+    /// Enough that the events are proven, where another version made the page: it is not compared
+    /// then, and may say anything
+    #[arg(long)]
+    events_only: bool,
 }
 
 impl Bundle {
@@ -41,26 +45,44 @@ impl Bundle {
             let ns = ns.and_then(|ns| u64::try_from(ns).ok());
             ns.ok_or_else(|| Failure::new(Exit::Usage, "--recorded-until is out of range"))
         });
-        let options = BundleOptions { covers: self.covers, recorded_until_ns: until.transpose()? };
-        let mut worst: Option<Verdict> = None;
+        let options = BundleOptions {
+            covers: self.covers,
+            recorded_until_ns: until.transpose()?,
+            events_only: self.events_only,
+        };
+        let mut worst = Ok(());
         for file in &self.files {
-            let verdict = verdict_of(verify_bundle(&read(file)?, &keys, &options));
-            verdict.tell_of(Some(&file.display().to_string()), self.trust.output)?;
-            worst = Some(match worst {
-                Some(before) => before.worst(verdict),
-                None => verdict,
-            });
+            let ended = match read(file) {
+                Ok(bytes) => {
+                    let verdict = verdict_of(verify_bundle(&bytes, &keys, &options));
+                    verdict.tell_of(Some(&file.display().to_string()), self.trust.output)?;
+                    verdict.exit()
+                }
+                Err(failure) => Err(failure.told()),
+            };
+            worst = if rank(&ended) > rank(&worst) { ended } else { worst };
         }
-        worst.map_or(Ok(()), |worst| worst.exit())
+        worst
     }
 }
 
-/// A file that holds.
+/// How bad an end is: a file that does not hold is worse than one that is not there.
+fn rank(ended: &Result<(), Failure>) -> u8 {
+    match ended.as_ref().map_err(Failure::exit) {
+        Ok(()) => 0,
+        Err(Exit::Usage | Exit::NotFound | Exit::Conflict) => 1,
+        Err(Exit::Failed) => 2,
+        Err(Exit::Integrity) => 3,
+    }
+}
+
+/// A file whose events are proven; what its page says is not asked.
 pub(super) fn verified_bundle(
     file: &Path,
     keys: &[VerifierKey],
 ) -> Result<VerifiedBundle, super::Stop> {
-    match verify_bundle(&read(file)?, keys, &BundleOptions::default()) {
+    let options = BundleOptions { events_only: true, ..BundleOptions::default() };
+    match verify_bundle(&read(file)?, keys, &options) {
         BundleVerdict::Verified(shown) => Ok(*shown),
         other @ (BundleVerdict::Tampered(_)
         | BundleVerdict::Inconclusive(_)
@@ -79,8 +101,11 @@ fn verdict_of(verdict: BundleVerdict) -> Verdict {
         ),
         BundleVerdict::Inconclusive(doubts) => {
             let unknown = doubts.iter().any(|doubt| matches!(doubt, BundleDoubt::UnknownKey(_)));
+            let page = doubts.iter().any(|doubt| matches!(doubt, BundleDoubt::Page { .. }));
             let sentence = if unknown {
                 "nobody whose key was given has signed this"
+            } else if page {
+                "the page was not compared: do not believe what it says"
             } else {
                 "it does not show all that is asked for"
             };
@@ -101,11 +126,17 @@ fn of_verified(shown: &VerifiedBundle) -> Verdict {
     let asked = orders.iter().filter(|order| order.role == EvidenceRole::Asked);
     let (asked, sealed_at) =
         (asked.count(), rfc3339(&timestamp(signed(seal.recorded_at_ns)), None));
+    let other_version = match &shown.page {
+        PageCheck::Equal => None,
+        PageCheck::OtherVersion(version) => Some(version),
+    };
     let sentence = format!(
-        "{asked} {} as recorded, complete as of seal #{} ({} entries, {sealed_at})",
+        "{}{asked} {} as recorded, complete as of seal #{} ({} entries, {sealed_at}){}",
+        if other_version.is_some() { "the events alone of " } else { "" },
         if asked == 1 { "order" } else { "orders" },
         seal.offset,
         grouped(seal.covered),
+        if other_version.is_some() { "; the page was not compared" } else { "" },
     );
     let mut verdict = Verdict::verified(sentence)
         .with("origin", json!(seal.checkpoint.origin))
@@ -114,18 +145,28 @@ fn of_verified(shown: &VerifiedBundle) -> Verdict {
         .with("covered", json!(seal.covered))
         .with("sealed_at", json!(sealed_at))
         .with("basis", json!(shown.basis.offset))
+        .with("page", json!(page_word(&shown.page)))
+        .with("signed_by", json!(seal.signed_by))
         .with("orders", orders.iter().map(order_json).collect())
-        .and(format!("origin {}", seal.checkpoint.origin));
+        .and(format!("origin {}, signed by {}", seal.checkpoint.origin, seal.signed_by.join(", ")));
     for order in orders {
         verdict = verdict.and(order_line(order));
     }
-    if let PageCheck::OtherVersion(version) = &shown.page {
+    if let Some(version) = other_version {
         verdict = verdict.but(format!(
-            "that the page says what the events do: it was made by version {version}; the events \
-             themselves are proven"
+            "that the page and the folded states say what the events do: they were made by \
+             version {version}"
         ));
     }
     VerifiedBundle::not_proven().iter().fold(verdict, |verdict, caveat| verdict.but(*caveat))
+}
+
+/// Whether the page was compared, for programs.
+fn page_word(page: &PageCheck) -> &'static str {
+    match page {
+        PageCheck::Equal => "compared",
+        PageCheck::OtherVersion(_) => "not compared",
+    }
 }
 
 fn order_line(order: &VerifiedOrder) -> String {

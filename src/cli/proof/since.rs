@@ -16,6 +16,7 @@ use crate::audit::{
 use crate::cli::failure::Failure;
 use crate::cli::output::grouped;
 use crate::log::Hash;
+use crate::num::u64_from;
 use crate::proto;
 use crate::rpc::AuditClient;
 
@@ -62,7 +63,7 @@ fn between(old: &VerifiedBundle, new: &VerifiedBundle) -> Result<Verdict, Stop> 
         let what = format!("both files are of {} entries, and their roots differ", before.size);
         return Err(Verdict::tampered("one log was shown in two ways", [what]).into());
     }
-    let (mut defects, mut missing) = (Vec::new(), Vec::new());
+    let (mut defects, mut missing, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     for order in &old.orders {
         let newer = new.orders.iter().find(|newer| newer.correlation_id == order.correlation_id);
         let Some(newer) = newer else {
@@ -72,6 +73,7 @@ fn between(old: &VerifiedBundle, new: &VerifiedBundle) -> Result<Verdict, Stop> 
         let id = &order.correlation_id;
         let continued = continues_history(id, &order.leaf_hashes, &newer.leaf_hashes);
         defects.extend(continued.err().map(|defect| defect.to_string()));
+        counts.push(newer.entry_count);
     }
     if !defects.is_empty() {
         return Err(rewritten(defects).into());
@@ -79,7 +81,7 @@ fn between(old: &VerifiedBundle, new: &VerifiedBundle) -> Result<Verdict, Stop> 
     if !missing.is_empty() {
         return Err(Verdict::inconclusive("the newer file shows less", missing).into());
     }
-    Ok(continued(old, &new.seal).but(
+    Ok(continued(old, &new.seal, &counts).but(
         "that the whole log of the newer file begins with that of the older one: only a ledger \
          proves that; leave the newer file out, and name the ledger",
     ))
@@ -89,7 +91,8 @@ fn rewritten(defects: Vec<String>) -> Verdict {
     Verdict::tampered("what was proven before is not there any more", defects)
 }
 
-fn continued(old: &VerifiedBundle, seal: &ProvenSeal) -> Verdict {
+/// The verdict where nothing is gone; `counts` has the entries of each order that there are now.
+fn continued(old: &VerifiedBundle, seal: &ProvenSeal, counts: &[u64]) -> Verdict {
     let count = old.orders.len();
     let orders = if count == 1 { "1 order".to_owned() } else { format!("{count} orders") };
     let sentence = format!(
@@ -98,12 +101,23 @@ fn continued(old: &VerifiedBundle, seal: &ProvenSeal) -> Verdict {
         seal.offset,
         grouped(seal.covered)
     );
-    Verdict::verified(sentence)
+    let rows = || old.orders.iter().zip(counts);
+    let histories = rows().map(|(order, now)| {
+        let (id, then) = (&order.correlation_id, order.entry_count);
+        json!({ "order": id, "entries_then": then, "entries_now": now })
+    });
+    let verdict = Verdict::verified(sentence)
         .with("orders", json!(count))
+        .with("histories", histories.collect())
         .with("from_seal", json!(old.seal.offset))
         .with("to_seal", json!(seal.offset))
         .with("covered", json!(seal.covered))
-        .and(format!("origin {}", seal.checkpoint.origin))
+        .and(format!("origin {}", seal.checkpoint.origin));
+    rows().fold(verdict, |verdict, (order, now)| {
+        let (id, then) = (&order.correlation_id, order.entry_count);
+        let entries = if then == 1 { "entry" } else { "entries" };
+        verdict.and(format!("{id}: {then} {entries} then, {now} now"))
+    })
 }
 
 /// Against a ledger: the whole log is continued, and each order.
@@ -126,19 +140,20 @@ async fn against(
         return Err(rewritten(vec![what]).into());
     }
     prove_consistent(client, before, &now).await?;
-    let (mut defects, mut newest) = (Vec::new(), old.seal.clone());
+    let (mut defects, mut counts, mut newest) = (Vec::new(), Vec::new(), old.seal.clone());
     for order in &old.orders {
         let id = &order.correlation_id;
         let (seal, leaves) = proven(client, (id, now.size), keys).await?;
         prove_consistent(client, before, &seal.checkpoint).await?;
         let continued = continues_history(id, &order.leaf_hashes, &leaves);
         defects.extend(continued.err().map(|defect| defect.to_string()));
+        counts.push(u64_from(leaves.len()));
         newest = seal;
     }
     if !defects.is_empty() {
         return Err(rewritten(defects).into());
     }
-    Ok(continued(old, &newest))
+    Ok(continued(old, &newest, &counts))
 }
 
 /// What a server proves of an order, under a seal that covers so many entries.
@@ -152,7 +167,7 @@ async fn proven(
     Ok((seal, leaves))
 }
 
-/// Asks for the proof of an order, and checks its seal.
+/// Asks for the proof of an order, and checks its seal, which has to cover what was asked for.
 pub(super) async fn ask(
     client: &mut AuditClient,
     (order, covers): (&str, u64),
@@ -163,10 +178,44 @@ pub(super) async fn ask(
     let (seal, proof): (SealProof, OrderProof) =
         OrderProof::from_message(order, &answer).map_err(|error| malformed(&error))?;
     match seal.verify(keys) {
+        Ok(seal) if !reaches(&seal, covers) => {
+            let covered = grouped(seal.covered);
+            let what =
+                format!("its seal covers {covered} entries; {} were asked for", grouped(covers));
+            Err(malformed(&what).into())
+        }
         Ok(seal) => Ok((seal, proof)),
         Err(OrderProofDefect::Checkpoint(defect)) => {
             Err(of_note("the server's checkpoint", &defect).into())
         }
         Err(defect) => Err(malformed(&defect).into()),
+    }
+}
+
+/// Whether a seal covers so many entries, or all but itself.
+fn reaches(seal: &ProvenSeal, covers: u64) -> bool {
+    let is_last = seal.offset == seal.covered && covers == seal.covered.saturating_add(1);
+    seal.covered >= covers || is_last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seen red with the seal believed to reach whatever was asked for.
+    #[test]
+    fn an_older_seal_than_was_asked_for_is_no_answer() {
+        let checkpoint = Checkpoint { origin: "o".to_owned(), size: 40, root: [7; 32] };
+        let seal = |offset, covered| ProvenSeal {
+            checkpoint: checkpoint.clone(),
+            signed_by: Vec::new(),
+            offset,
+            recorded_at_ns: 0,
+            covered,
+            directory_root: [0; 32],
+        };
+        assert!(reaches(&seal(30, 30), 30) && reaches(&seal(35, 30), 30));
+        assert!(reaches(&seal(30, 30), 31), "the entry that is not covered is the seal");
+        assert!(!reaches(&seal(31, 30), 31) && !reaches(&seal(30, 30), 32));
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Verdict {
     fields: Map<String, Json>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Word {
     Verified,
     Inconclusive,
@@ -120,11 +120,6 @@ impl Verdict {
             Word::Inconclusive => Err(Failure::new(Exit::Failed, "")),
             Word::Unreadable | Word::Tampered => Err(Failure::new(Exit::Integrity, "")),
         }
-    }
-
-    /// The worse of two.
-    pub(super) fn worst(self, other: Self) -> Self {
-        if other.word > self.word { other } else { self }
     }
 }
 

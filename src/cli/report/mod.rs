@@ -11,15 +11,17 @@ mod period;
 mod tests;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use prost_types::Timestamp;
 
 use super::as_of::parse_time;
 use super::failure::{Exit, Failure};
-use super::output::{colours, width};
+use super::out_file::OutFile;
+use super::output::{bytes_text, colours, width};
 use super::target::Target;
+use crate::num::u64_from;
 use crate::rpc::LedgerClient;
 use order::{OrderReport, Then};
 use paper::{Look, Paper};
@@ -43,9 +45,12 @@ pub(super) struct Report {
     limit: Option<usize>,
     #[arg(long, value_enum, default_value = "table")]
     output: Form,
-    /// Written to this file, not to standard output
+    /// Written to this file, not to standard output, which `-` is
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Replace the file where there is one
+    #[arg(long, requires = "out")]
+    force: bool,
 }
 
 /// The state that the one of now is compared with.
@@ -75,6 +80,8 @@ enum Form {
 
 impl Report {
     pub(super) async fn run(self) -> Result<(), Failure> {
+        let out = self.out.as_deref().unwrap_or(Path::new("-"));
+        let out = OutFile::begin(out, self.force)?;
         let mut clients = self.target.existing().await?;
         let then = match (self.since.as_of, &self.since.against) {
             (Some(recorded_by), _) => {
@@ -89,11 +96,11 @@ impl Report {
         match (&self.order, then) {
             (None, Then::Closed(period)) => {
                 let report = PeriodReport::new(period, self.limit);
-                self.of_period(&mut clients.ledger, report).await
+                self.of_period(&mut clients.ledger, report, out).await
             }
             (order, then) => {
                 let order = order.clone().unwrap_or_default();
-                self.of_order(&mut clients.ledger, (order, then)).await
+                self.of_order(&mut clients.ledger, (order, then), out).await
             }
         }
     }
@@ -102,12 +109,14 @@ impl Report {
         &self,
         client: &mut LedgerClient,
         (order, then): (String, Then),
+        out: OutFile,
     ) -> Result<(), Failure> {
         let answers = ask::order(client, &order, &then).await?;
         let report = OrderReport::of(order, then, answers);
         let json = matches!(self.output, Form::Json | Form::Ndjson);
         if report.is_known() || json {
-            self.write(|| order_paper::paper(&report), |out| writeln!(out, "{}", report.json()))?;
+            let json = |out: &mut dyn Write| writeln!(out, "{}", report.json());
+            self.write(out, || order_paper::paper(&report), json)?;
         }
         if report.is_known() {
             return Ok(());
@@ -120,6 +129,7 @@ impl Report {
         &self,
         client: &mut LedgerClient,
         mut report: PeriodReport,
+        out: OutFile,
     ) -> Result<(), Failure> {
         ask::read_log(client, &mut report).await?;
         let (then, head) = (Then::Closed(report.period.clone()), report.head);
@@ -134,30 +144,33 @@ impl Report {
             Form::Ndjson => report.events().try_for_each(|one| writeln!(out, "{}", one.json())),
             Form::Table | Form::Json | Form::Html => writeln!(out, "{}", report.json()),
         };
-        Ok(self.write(|| report.paper(), lines)?)
+        self.write(out, || report.paper(), lines)
     }
 
     /// Writes a report as it was asked for: to be read, or for programs.
     fn write(
         &self,
+        out: OutFile,
         paper: impl Fn() -> Paper,
         json: impl Fn(&mut dyn Write) -> io::Result<()>,
-    ) -> io::Result<()> {
+    ) -> Result<(), Failure> {
         let mut written = Vec::new();
-        let look = match self.out {
-            Some(_) => Look { width: None, colours: false },
-            None => Look { width: width(), colours: colours(&io::stdout()) },
+        let look = if out.is_standard_output() {
+            Look { width: width(), colours: colours(&io::stdout()) }
+        } else {
+            Look { width: None, colours: false }
         };
         match self.output {
             Form::Table => paper().write_text(&mut written, look)?,
             Form::Html => written.extend_from_slice(paper().html().as_bytes()),
             Form::Json | Form::Ndjson => json(&mut written)?,
         }
-        match &self.out {
-            Some(file) => std::fs::write(file, written).map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}", file.display()))
-            }),
-            None => io::stdout().lock().write_all(&written),
+        let told = !out.is_standard_output();
+        out.finish(&written)?;
+        if let (true, Some(file)) = (told, &self.out) {
+            let bytes = bytes_text(u64_from(written.len()));
+            writeln!(io::stdout().lock(), "wrote      {}, {bytes}", file.display())?;
         }
+        Ok(())
     }
 }

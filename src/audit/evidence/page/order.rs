@@ -9,7 +9,7 @@ use crate::ledger::TimelineRow;
 use crate::proto::{
     Agreement, DimensionStatus, Hold, LineQuantity, Order, OrderException, OrderLine, Reason,
 };
-use crate::time::{NANOS_PER_SECOND, signed, timestamp};
+use crate::time::{duration_text, signed, timestamp};
 
 impl ShownOrder<'_> {
     pub(super) fn is_asked(&self) -> bool {
@@ -185,11 +185,7 @@ fn related(order: &Order) -> Vec<[String; 3]> {
 
 fn event(row: &TimelineRow) -> [String; 7] {
     let (recorded, event) = (&row.recorded, &row.recorded.event);
-    let late = if row.late_ns == 0 {
-        String::new()
-    } else {
-        format!("{} s", row.late_ns.div_ceil(NANOS_PER_SECOND.unsigned_abs()))
-    };
+    let late = if row.late_ns == 0 { String::new() } else { duration_text(row.late_ns) };
     let mut effects = row.effects.join("; ");
     if let Some(order) = &row.linked_from {
         effects = joined(&[&format!("from {order}"), &effects], ": ");
