@@ -1,0 +1,3 @@
+//! stub
+use crate::bench::Bench;
+pub(crate) async fn measure_all(_bench: &mut Bench) {}
