@@ -114,6 +114,11 @@ impl RunArgs {
         self.events.unwrap_or(if self.quick { 48_000 } else { 1_000_000 })
     }
 
+    /// Orders that each loading caller tells of in turn; all types come in tens of orders.
+    pub(crate) fn open_orders(&self) -> u64 {
+        self.open_orders.next_multiple_of(10)
+    }
+
     pub(crate) fn wants(&self, name: &str) -> bool {
         self.only.is_empty() || self.only.iter().any(|only| name.contains(only.as_str()))
     }

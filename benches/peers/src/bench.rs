@@ -131,7 +131,6 @@ pub(crate) fn measure(
         .beside("p50 us", run.quantile_us(0.5))
         .beside("p99 us", run.quantile_us(0.99))
         .beside("server cpu us", used.processor_s * 1e6 / each)
-        .beside("written bytes", used.written / each)
         .beside("own MB", memory.own_mb)
         .beside("peak MB", memory.high_water_mb)
 }

@@ -4,8 +4,9 @@
 //! What a peer keeps in a field of its own (the order, the type, the id) is left out of the body
 //! that it gets, so that every peer is given the same information once.
 
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use order_ledger::proto::{Line, Location, OrderEvent, PickTaskDetails, Reference, TimePrecision};
@@ -284,21 +285,24 @@ impl Bodies {
     }
 }
 
-/// Hands out order numbers.
+/// Hands out order numbers, and knows which were told to their end.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Orders(Arc<AtomicU64>);
+pub(crate) struct Orders {
+    next: Arc<AtomicU64>,
+    complete: Arc<Mutex<Vec<Range<u64>>>>,
+}
 
 impl Orders {
     /// Endless events of so many orders at a time.
     pub(crate) fn feed(&self, open: u64) -> Feed {
-        let base = self.0.fetch_add(open, Ordering::Relaxed);
+        let base = self.next.fetch_add(open, Ordering::Relaxed);
         let positions = vec![0; usize::try_from(open).unwrap()];
         Feed { orders: self.clone(), open, base, told: 0, positions }
     }
 
-    /// How many order numbers were handed out.
-    pub(crate) fn count(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    /// Ranges of orders whose events are all stored, for readers.
+    pub(crate) fn complete(&self) -> Vec<Range<u64>> {
+        self.complete.lock().unwrap().clone()
     }
 }
 
@@ -317,7 +321,7 @@ impl Feed {
     /// The next event: the orders in turn, each with one event more.
     pub(crate) fn next(&mut self) -> Told {
         if self.told == self.open * ORDER_EVENTS {
-            self.base = self.orders.0.fetch_add(self.open, Ordering::Relaxed);
+            self.base = self.orders.next.fetch_add(self.open, Ordering::Relaxed);
             self.told = 0;
             self.positions.fill(0);
         }
@@ -325,6 +329,20 @@ impl Feed {
             Told { order: self.base + self.told % self.open, revision: self.told / self.open };
         self.told += 1;
         told
+    }
+
+    /// Events until other orders are told of.
+    pub(crate) fn rest(&self) -> u64 {
+        let all = self.open * ORDER_EVENTS;
+        if self.told == all { all } else { all - self.told }
+    }
+
+    /// Says that the orders that were told of last are told to their end, and stored.
+    pub(crate) fn complete(&self) {
+        if self.told == self.open * ORDER_EVENTS {
+            let orders = self.base..self.base + self.open;
+            self.orders.complete.lock().unwrap().push(orders);
+        }
     }
 
     fn slot(&self, told: Told) -> usize {

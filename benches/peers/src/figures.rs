@@ -1,6 +1,6 @@
 //! Measurements, how they are told apart, and their medians. Does not know how they came about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -171,21 +171,24 @@ impl Figures {
         Spread::of(rounds.filter_map(|measure| measure.beside.get(name).copied()))
     }
 
+    /// What was seen beside a row, as medians in words.
+    pub(crate) fn beside_words(&self, work: &Work, peer: Kind) -> String {
+        let rounds = self.rounds(work, peer);
+        let names: BTreeSet<_> = rounds.iter().flat_map(|one| one.beside.keys()).collect();
+        let words = names.into_iter().filter_map(|name| {
+            Some(format!("{name} {}", figure(self.beside(work, peer, name)?.median)))
+        });
+        words.collect::<Vec<_>>().join(", ")
+    }
+
     /// Prints a row as soon as it is complete.
     pub(crate) fn print(&self, work: &Work) {
         println!("{}", work.title());
         for peer in peers_of(self, work) {
             let Some(spread) = self.value(work, peer) else { continue };
-            let rounds = self.rounds(work, peer);
-            let names = rounds.iter().flat_map(|measure| measure.beside.keys());
-            let names: std::collections::BTreeSet<_> = names.collect();
-            let beside = names.into_iter().filter_map(|name| {
-                Some(format!("{name} {}", figure(self.beside(work, peer, name)?.median)))
-            });
-            let beside: Vec<_> = beside.collect();
-            let unit = &rounds[0].unit;
-            let words = spread.words();
-            println!("  {:<13} {words:>32} {unit:<10} {}", peer.title(), beside.join(", "));
+            let unit = &self.rounds(work, peer)[0].unit;
+            let (words, beside) = (spread.words(), self.beside_words(work, peer));
+            println!("  {:<13} {words:>32} {unit:<10} {beside}", peer.title());
         }
     }
 
@@ -212,7 +215,7 @@ impl Figures {
             }
             all.measures.extend(one.measures);
         }
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         all.about.notes.retain(|note| seen.insert(note.clone()));
         Ok(all)
     }
@@ -221,7 +224,7 @@ impl Figures {
 /// The peers of a row, in their order.
 pub(crate) fn peers_of(figures: &Figures, work: &Work) -> Vec<Kind> {
     let own = figures.measures.iter().filter(|measure| measure.work == *work);
-    let peers: std::collections::BTreeSet<Kind> = own.map(|measure| measure.peer).collect();
+    let peers: BTreeSet<Kind> = own.map(|measure| measure.peer).collect();
     peers.into_iter().collect()
 }
 

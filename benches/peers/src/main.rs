@@ -6,6 +6,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
     clippy::missing_panics_doc,
     reason = "a benchmark prints its figures and ends at its first surprise"
 )]
@@ -110,6 +111,7 @@ async fn measure(bench: &mut Bench) {
     rows::limits::measure_all(bench).await;
     rows::durability::measure_all(bench).await;
     rows::append::measure_all(bench).await;
+    rows::written::measure_all(bench).await;
     rows::stored::measure_all(bench).await;
     rows::growth::measure_all(bench).await;
 }

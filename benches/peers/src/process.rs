@@ -118,8 +118,6 @@ pub(crate) fn tree(root: u32) -> Vec<u32> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
     pub(crate) processor_s: f64,
-    /// Bytes that were given to the disk, by the kernel's account of whole pages.
-    pub(crate) written: f64,
 }
 
 impl Used {
@@ -132,17 +130,12 @@ impl Used {
             let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
             let ticks = fields.iter().skip(11).take(4).filter_map(|word| word.parse::<f64>().ok());
             used.processor_s += ticks.sum::<f64>() / TICKS;
-            // The kernel adds those of children that have ended.
-            used.written += field(&format!("/proc/{id}/io"), "write_bytes:");
         }
         used
     }
 
     pub(crate) fn since(self, before: Self) -> Self {
-        Self {
-            processor_s: self.processor_s - before.processor_s,
-            written: self.written - before.written,
-        }
+        Self { processor_s: self.processor_s - before.processor_s }
     }
 }
 
@@ -202,4 +195,12 @@ pub(crate) fn synchronous_files(root: u32) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+/// Whether every thread of a process is looked at by a tracer.
+pub(crate) fn is_traced(id: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+    let mut tracers =
+        threads.map(|thread| field(&thread.path().join("status").to_string_lossy(), "TracerPid:"));
+    tracers.all(|tracer| tracer > 0.0)
 }

@@ -251,18 +251,21 @@ impl Server {
         self.process.has_ended()
     }
 
-    /// What it has used so far. What was written as zeros for later counts when it is used.
+    /// What it has used so far.
     pub(crate) fn used(&self) -> Used {
-        let mut used = Used::by(self.id());
+        Used::by(self.id())
+    }
+
+    /// Bytes on disk that were written as zeros to be used later; they count when they are used.
+    pub(crate) fn prepared(&self) -> f64 {
         let size = Size::of(&self.folder);
-        used.written -= match self.kind {
+        match self.kind {
             // Segments are filled with zeros ahead.
             Kind::Ledger => size.prepared as f64,
             // Files of its log are, too, and then used again and again.
             Kind::Postgres => size.log as f64,
             Kind::Umadb | Kind::Tephra | Kind::Echo => 0.0,
-        };
-        used
+        }
     }
 
     /// The most memory that it had so far.

@@ -5,3 +5,4 @@ pub(crate) mod durability;
 pub(crate) mod growth;
 pub(crate) mod limits;
 pub(crate) mod stored;
+pub(crate) mod written;

@@ -1,7 +1,9 @@
 //! Reads from servers that hold many events, what those cost on disk, and how soon a server is
 //! there again. Does not know how a peer is asked.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::bench::{Bench, measure};
@@ -35,13 +37,17 @@ const ALL: [&str; 10] =
 pub(crate) struct Reader {
     client: Client,
     next: u64,
-    orders: u64,
+    /// Ranges of one length.
+    orders: Arc<Vec<Range<u64>>>,
 }
 
 impl Caller for Reader {
     async fn call(&mut self) -> u64 {
         self.next = scrambled(self.next);
-        let events = self.client.timeline(self.next % self.orders).await;
+        let among = self.orders.len() as u64;
+        let orders = &self.orders[usize::try_from(self.next % among).unwrap()];
+        let order = orders.start + self.next / among % (orders.end - orders.start);
+        let events = self.client.timeline(order).await;
         assert_eq!(events, ORDER_EVENTS, "a timeline has all events of its order");
         1
     }
@@ -51,16 +57,20 @@ impl Caller for Reader {
 pub(crate) async fn readers(
     (setting, server): (&Setting, &Server),
     callers: usize,
-    (orders, seed): (u64, u64),
+    seed: u64,
 ) -> Vec<Reader> {
     let clients = connect(server, setting, callers).await.into_iter();
-    let reader = |(at, client)| Reader { client, next: scrambled(seed * 1_000 + at), orders };
+    let orders = Arc::new(server.orders.complete());
+    let reader = |(at, client)| {
+        let next = scrambled(seed * 1_000 + at);
+        Reader { client, next, orders: Arc::clone(&orders) }
+    };
     (0..).zip(clients).map(reader).collect()
 }
 
 /// Whole orders for each loader.
 pub(crate) fn whole_orders(bench: &Bench, events: u64) -> u64 {
-    let unit = LOADERS * bench.args.open_orders * ORDER_EVENTS;
+    let unit = LOADERS * bench.args.open_orders() * ORDER_EVENTS;
     events.div_ceil(unit) * unit
 }
 
@@ -69,16 +79,18 @@ pub(crate) async fn load(bench: &Bench, server: &Server, events: u64) -> Run {
     let clients = connect(server, &bench.setting, usize::try_from(LOADERS).unwrap()).await;
     let begin = Instant::now();
     let loaders = clients.into_iter().map(|mut client| {
-        let mut feed = server.orders.feed(bench.args.open_orders);
+        let mut feed = server.orders.feed(bench.args.open_orders());
         tokio::spawn(async move {
             let (mut run, mut rest) = (Run::empty(), events / LOADERS);
             let mut batch = Vec::new();
             while rest > 0 {
-                let count = rest.min(BATCH_EVENTS);
+                // A batch never goes beyond the orders that are told of together.
+                let count = rest.min(BATCH_EVENTS).min(feed.rest());
                 batch.clear();
                 batch.extend((0..count).map(|_| feed.next()));
                 let before = Instant::now();
                 client.append(&batch, Guard::Blind, 0).await;
+                feed.complete();
                 run.record(before.elapsed(), count);
                 rest -= count;
             }
@@ -210,10 +222,8 @@ async fn warm(bench: &mut Bench, servers: &[Server], stored: u64, callers: usize
         return;
     }
     let work = bench.work(WARM).callers(callers).stored(stored);
-    let orders = stored / ORDER_EVENTS;
-    let make = async |setting: &Setting, server: &Server| {
-        readers((setting, server), callers, (orders, 1)).await
-    };
+    let make =
+        async |setting: &Setting, server: &Server| readers((setting, server), callers, 1).await;
     bench.rounds((&work, "calls/s"), servers, make).await;
 }
 
@@ -272,7 +282,6 @@ async fn cold(
         return servers;
     }
     let work = bench.work(COLD).callers(callers).stored(stored);
-    let orders = stored / ORDER_EVENTS;
     for round in 1..=bench.args.rounds {
         let mut chilled = Vec::new();
         for server in servers {
@@ -283,7 +292,7 @@ async fn cold(
             note_once(bench, how);
             let (server, _) = bench.start_again((kind, &folder), told).await;
             let seed = u64::from(round) * 100 + callers as u64;
-            let ready = readers((&bench.setting, &server), callers, (orders, seed)).await;
+            let ready = readers((&bench.setting, &server), callers, seed).await;
             let before = server.used();
             let (run, readers) = crate::load::callers::run(ready, bench.args.run_time()).await;
             let used = server.used().since(before);
