@@ -71,6 +71,10 @@ pub(crate) struct RunArgs {
     /// Tags of an event at UmaDB and Tephra: its order, and with 2 its id as well
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
     pub(crate) tags: u32,
+    /// Callers that share a connection, instead of what serves each peer best; PostgreSQL's have
+    /// one each
+    #[arg(long, value_name = "COUNT")]
+    pub(crate) callers_per_connection: Option<usize>,
     /// Sizes at which growth is measured, in millions of events; also 0.1
     #[arg(long, value_name = "MILLIONS", value_delimiter = ',')]
     pub(crate) growth: Vec<f64>,
@@ -89,7 +93,7 @@ pub(crate) struct RunArgs {
     /// The server program of Tephra [default: `tephra-served` beside this program]
     #[arg(long, value_name = "FILE")]
     pub(crate) tephra: Option<PathBuf>,
-    /// The folder of initdb and postgres [default: what pg_config says]
+    /// The folder of initdb and postgres [default: what `pg_config` says]
     #[arg(long, value_name = "DIR")]
     pub(crate) postgres: Option<PathBuf>,
     /// Who runs PostgreSQL where this program is root, which it refuses

@@ -30,7 +30,8 @@ impl Bench {
         folder: &Path,
         (programs, peers): (Programs, Vec<Kind>),
     ) -> Self {
-        let setting = Setting { event_bytes: args.event_bytes, tags: args.tags };
+        let (event_bytes, tags) = (args.event_bytes, args.tags);
+        let setting = Setting { event_bytes, tags, shared_by: args.callers_per_connection };
         let (folder, figures) = (folder.to_owned(), Figures::default());
         Self { args, programs, folder, peers, setting, figures, made: 0 }
     }

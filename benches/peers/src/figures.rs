@@ -1,6 +1,7 @@
 //! Measurements, how they are told apart, and their medians. Does not know how they came about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -59,7 +60,7 @@ impl Work {
         let mut add = |count: u64, one: &str, many: &str| {
             if count > 0 {
                 let unit = if count == 1 { one } else { many };
-                title.push_str(&format!(", {} {unit}", figure(count as f64)));
+                let _ = write!(title, ", {} {unit}", figure(count as f64));
             }
         };
         add(self.callers, "caller", "callers");

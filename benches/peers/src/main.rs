@@ -8,6 +8,8 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::missing_panics_doc,
+    clippy::needless_for_each,
+    clippy::struct_field_names,
     reason = "a benchmark prints its figures and ends at its first surprise"
 )]
 
@@ -26,6 +28,7 @@ mod size;
 
 /// What the ledger's own load program uses, too.
 #[path = "../../load"]
+#[allow(dead_code, reason = "each program uses its part")]
 mod load {
     pub(crate) mod callers;
     pub(crate) mod client;
@@ -110,6 +113,7 @@ fn run(args: RunArgs) -> Result<(), String> {
 async fn measure(bench: &mut Bench) {
     rows::limits::measure_all(bench).await;
     rows::durability::measure_all(bench).await;
+    rows::embedded::measure_all(bench);
     rows::append::measure_all(bench).await;
     rows::written::measure_all(bench).await;
     rows::stored::measure_all(bench).await;
@@ -150,9 +154,16 @@ fn about(bench: &Bench) -> About {
     let settings = [
         ("rounds", args.rounds.to_string()),
         ("seconds of a run", args.run_time().as_secs_f64().to_string()),
-        ("bytes of an event", args.event_bytes.to_string()),
+        (
+            "bytes of an event",
+            format!(
+                "{:.0} on average, as it is sent",
+                bench.setting.bodies(Kind::Ledger).mean_len()
+            ),
+        ),
         ("tags of an event at UmaDB and Tephra", args.tags.to_string()),
-        ("orders told of in turn by each loader", args.open_orders.to_string()),
+        ("callers that share a connection", shared(args)),
+        ("orders told of in turn by each loader", args.open_orders().to_string()),
     ];
     let peer = |kind: &Kind| {
         let (_, version) = bench.programs.version(*kind);
@@ -166,6 +177,14 @@ fn about(bench: &Bench) -> About {
         settings: settings.map(|(name, value)| (name.to_owned(), value)).into(),
         notes: NOTES.map(str::to_owned).to_vec(),
     }
+}
+
+fn shared(args: &RunArgs) -> String {
+    if let Some(count) = args.callers_per_connection {
+        return count.to_string();
+    }
+    let peers = PEERS.map(|kind| format!("{} {}", kind.title(), kind.shared_by()));
+    peers.join(", ")
 }
 
 /// The command without what is only true here: folders and files.

@@ -87,6 +87,9 @@ fn goals_table(text: &mut String, figures: &Figures) {
     text.push('\n');
 }
 
+/// A figure of a row with a peer.
+type Value<'a> = &'a dyn Fn(&Work, Kind) -> Option<Spread>;
+
 /// Every plot that there are figures for: its file, its title, and itself.
 fn drawn(figures: &Figures) -> Vec<(String, &'static str, String)> {
     let mut all = Vec::new();
@@ -133,7 +136,6 @@ fn grown(figures: &Figures) -> Vec<(String, &'static str, String)> {
     let median = |work: &Work, kind: Kind| figures.value(work, kind);
     let p99 = |work: &Work, kind: Kind| figures.beside(work, kind, "p99 us");
     let memory = |work: &Work, kind: Kind| figures.beside(work, kind, "own MB");
-    type Value<'a> = &'a dyn Fn(&Work, Kind) -> Option<Spread>;
     let wanted: [(&str, &str, &'static str, &str, Value<'_>); 5] = [
         (
             "growth-append.svg",

@@ -20,7 +20,7 @@ use crate::server::{Kind, Server};
 pub(crate) use ledger::AppendStream;
 
 /// How long a server may take until it answers.
-const READY_TIME: Duration = Duration::from_secs(600);
+const READY_TIME: Duration = Duration::from_mins(10);
 const READY_EVERY: Duration = Duration::from_millis(2);
 
 /// What a caller believes about the orders that it tells of.
@@ -68,6 +68,8 @@ impl Seen {
 pub(crate) struct Setting {
     pub(crate) event_bytes: u32,
     pub(crate) tags: u32,
+    /// Callers that share a connection, where that is not left to the peer.
+    pub(crate) shared_by: Option<usize>,
 }
 
 impl Setting {
@@ -133,7 +135,8 @@ impl Client {
 
 /// Connects callers, of whom some share a connection.
 pub(crate) async fn connect(server: &Server, setting: &Setting, callers: usize) -> Vec<Client> {
-    connect_shared(server, setting, callers, server.kind.shared_by()).await
+    let shared_by = setting.shared_by.unwrap_or_else(|| server.kind.shared_by());
+    connect_shared(server, setting, callers, shared_by).await
 }
 
 /// The same, with a number of callers for each connection.

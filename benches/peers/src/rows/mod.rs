@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod durability;
+pub(crate) mod embedded;
 pub(crate) mod growth;
 pub(crate) mod limits;
 pub(crate) mod stored;

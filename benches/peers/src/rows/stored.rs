@@ -111,7 +111,7 @@ pub(crate) async fn measure_all(bench: &mut Bench) {
     }
     let mut servers = bench.new_servers(&[]).await;
     let stored = load_all(bench, &servers).await;
-    disk(bench, &servers, stored).await;
+    disk(bench, &servers, stored);
     for (name, kind, look) in [
         (REPLAY, None, Look::Fields),
         (REPLAY_BODY, None, Look::Body),
@@ -161,7 +161,7 @@ async fn load_all(bench: &mut Bench, servers: &[Server]) -> u64 {
     stored
 }
 
-async fn disk(bench: &mut Bench, servers: &[Server], stored: u64) {
+fn disk(bench: &mut Bench, servers: &[Server], stored: u64) {
     if !bench.args.wants(DISK) {
         return;
     }
