@@ -1,6 +1,6 @@
 //! What this ledger has to reach beside its peers, as ratios within one run. Does not measure.
 
-use crate::figures::{Figures, Spread, Work, figure};
+use crate::figures::{Figures, Work, figure};
 use crate::rows::{growth, stored, written};
 use crate::server::Kind;
 
@@ -99,15 +99,16 @@ fn best(figures: &Figures, work: &Work, times: f64) -> Option<Goal> {
 
 /// Less than any peer, of the value itself or of something beside it.
 fn least(figures: &Figures, work: &Work, beside: &str) -> Option<Goal> {
-    let value = |peer| -> Option<Spread> {
+    let value = |peer| {
         if beside.is_empty() {
-            figures.value(work, peer)
+            // Whatever else writes to the disk only adds to it: the least is the nearest.
+            figures.value(work, peer).map(|spread| spread.least)
         } else {
-            figures.beside(work, peer, beside)
+            figures.beside(work, peer, beside).map(|spread| spread.median)
         }
     };
-    let own = value(Kind::Ledger)?.median;
-    let others = OTHERS.into_iter().filter_map(|peer| Some((value(peer)?.median, peer)));
+    let own = value(Kind::Ledger)?;
+    let others = OTHERS.into_iter().filter_map(|peer| Some((value(peer)?, peer)));
     let (least, peer) = others.min_by(|one, other| one.0.total_cmp(&other.0))?;
     let (name, unit) = if beside.is_empty() {
         (work.title(), "bytes")
