@@ -54,22 +54,42 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) keep: bool,
     /// How often each row is measured with each peer
-    #[arg(long, value_name = "COUNT", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..=99),
+    )]
     pub(crate) rounds: u32,
     /// Seconds of a run [default: 3, with --quick 0.5]
     #[arg(long, value_name = "SECONDS")]
     pub(crate) seconds: Option<f64>,
     /// Bytes of an event: about 250, or about 1,024
-    #[arg(long, value_name = "BYTES", default_value_t = 250, value_parser = clap::value_parser!(u32).range(250..=16_384))]
+    #[arg(
+        long,
+        value_name = "BYTES",
+        default_value_t = 250,
+        value_parser = clap::value_parser!(u32).range(250..=16_384),
+    )]
     pub(crate) event_bytes: u32,
     /// Events that are stored before reads are measured [default: 1,000,000, with --quick 48,000]
     #[arg(long, value_name = "COUNT")]
     pub(crate) events: Option<u64>,
     /// Orders that each loading caller tells of in turn: how far an order's events lie apart
-    #[arg(long, value_name = "COUNT", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(10..=100_000))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(10..=100_000),
+    )]
     pub(crate) open_orders: u64,
     /// Tags of an event at UmaDB and Tephra: its order, and with 2 its id as well
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2))]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..=2),
+    )]
     pub(crate) tags: u32,
     /// Callers that share a connection, instead of what serves each peer best; PostgreSQL's have
     /// one each
@@ -85,7 +105,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "GB", default_value_t = 5)]
     pub(crate) spare_gb: u64,
     /// The server program of this ledger
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/order-ledger"))]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../target/release/order-ledger"
+        ),
+    )]
     pub(crate) ledger: PathBuf,
     /// The server program of UmaDB [default: `umadb-served` beside this program]
     #[arg(long, value_name = "FILE")]

@@ -1,4 +1,5 @@
-//! Plots as SVG: bars for peers beside each other, or lines over a size. Knows no figures by itself.
+//! Plots as SVG: bars for peers beside each other, or lines over a size. Knows no figures by
+//! itself.
 
 use std::fmt::Write as _;
 
@@ -83,7 +84,8 @@ pub(crate) fn bars(title: &str, unit: &str, groups: &[Group]) -> String {
             let (high, line) = (BAR - 3.0, y + BAR / 2.0 - 1.5);
             let _ = writeln!(
                 svg,
-                "<rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{long:.1}\" height=\"{high}\" fill=\"{fill}\"/>\n\
+                "<rect x=\"{LEFT}\" y=\"{y:.1}\" width=\"{long:.1}\" height=\"{high}\" \
+                 fill=\"{fill}\"/>\n\
                  <line x1=\"{least:.1}\" x2=\"{longest:.1}\" y1=\"{line:.1}\" y2=\"{line:.1}\" \
                  stroke=\"#222\"/>"
             );

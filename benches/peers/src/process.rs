@@ -38,7 +38,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a program that the kernel ends when this one dies, where `setpriv` is there to ask it.
+    /// Starts a program; see [`command`] for one that the kernel ends when this one dies.
     pub(crate) fn start(mut command: Command) -> Self {
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         RUNNING.lock().unwrap().push(child.id());

@@ -56,8 +56,8 @@ fn head(text: &mut String, figures: &Figures) {
     let about = &figures.about;
     let _ = writeln!(
         text,
-        "# Side by side\n\nMade by `benches/peers` ({}); run it to repeat this. Every figure is the \
-         median of the rounds of one run, with the least and the most in parentheses; figures of \
+        "# Side by side\n\nMade by `benches/peers` ({}); run it to repeat this. Every figure is \
+         the median of the rounds of one run, with the least and the most in parentheses; figures of \
          two runs do not compare.\n\n```text\n{}\n```\n",
         about.date, about.command
     );
@@ -76,7 +76,8 @@ fn goals_table(text: &mut String, figures: &Figures) {
     let missed = goals.iter().filter(|goal| goal.share < 1.0).count();
     let _ = writeln!(
         text,
-        "## Goals\n\n{missed} of {} are not reached.\n\n| work | goal | reached | |\n|---|---|---|---|",
+        "## Goals\n\n{missed} of {} are not reached.\n\n\
+         | work | goal | reached | |\n|---|---|---|---|",
         goals.len()
     );
     for goal in goals {

@@ -77,7 +77,8 @@ impl Kind {
     pub(crate) fn shared_by(self) -> usize {
         match self {
             Self::Ledger | Self::Umadb | Self::Echo => 8,
-            Self::Tephra => 32,
+            // One client for all: it is made to be shared, and grows slower with each more.
+            Self::Tephra => 128,
             Self::Postgres => 1,
         }
     }
@@ -270,7 +271,7 @@ impl Server {
 
     /// The most memory that it had so far.
     pub(crate) fn memory(&self) -> Memory {
-        self.sampler.most()
+        self.sampler.most().most(Memory::of(self.id()))
     }
 
     /// Stops its clock: it gets no processor time until it goes on.
