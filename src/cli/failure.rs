@@ -131,6 +131,8 @@ impl From<AuditError> for Failure {
         let exit = match &error {
             AuditError::Key { .. } | AuditError::Unproven(_) => Exit::Integrity,
             AuditError::OtherOrigin { .. }
+            | AuditError::OriginEnded(_)
+            | AuditError::KeyMissing { .. }
             | AuditError::KeyName { .. }
             | AuditError::KeyOrigin(_)
             | AuditError::AlreadyOpen

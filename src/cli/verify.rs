@@ -2,7 +2,7 @@
 //! and what that does not show. Does not know the format.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value as Json, json};
@@ -13,8 +13,8 @@ use super::output::{Output, bytes_text, grouped};
 use super::proof::{Proof, keys_of};
 use super::target::DEFAULT_FOLDER;
 use crate::audit::{
-    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, OriginStart, Verdict, VerifierKey,
-    VerifyError, VerifyOptions, verify_ledger,
+    CheckpointFinding, ComparedCheckpoint, LedgerVerdict, OriginStart, Verdict, VerifyError,
+    VerifyOptions, verify_ledger,
 };
 use crate::event::to_hex;
 use crate::ledger::OpenError;
@@ -59,7 +59,6 @@ impl Verify {
                 Failure::new(Exit::NotFound, format!("{}: {error}", path.display()))
             })?;
         }
-        self.keys.iter().try_for_each(|said| check_key(said))?;
         let keys = if self.keys.is_empty() { Vec::new() } else { keys_of(&self.keys)? };
         let options = VerifyOptions {
             keys,
@@ -86,19 +85,6 @@ impl Verify {
             Verdict::Inconclusive => Err(Failure::failed("the verification is inconclusive")),
         }
     }
-}
-
-/// What can be neither a key nor a file with keys.
-fn check_key(said: &str) -> Result<(), Failure> {
-    if VerifierKey::parse(said).is_ok() {
-        return Ok(());
-    }
-    let what = match Path::new(said).metadata() {
-        Ok(found) if found.is_dir() => "is a folder; name a file with keys in it",
-        Err(error) if error.kind() == io::ErrorKind::NotFound => "is neither a file nor a key",
-        Ok(_) | Err(_) => return Ok(()),
-    };
-    Err(Failure::new(Exit::Usage, format!("--key {said} {what}")))
 }
 
 impl From<VerifyError> for Failure {

@@ -253,7 +253,6 @@ fn related(log: &mut TestLog) {
 }
 
 /// What others say of an order is gathered once for all orders of a file; here, for each one again.
-/// Seen red with what links say left out.
 #[test]
 fn states_are_those_of_all_that_the_file_says_of_an_order() {
     let mut log = TestLog::of_demo(9);

@@ -77,6 +77,7 @@ pub(super) fn keys_of(named: &[String]) -> Result<Vec<VerifierKey>, Failure> {
             keys.push(key);
             continue;
         }
+        check_key(said)?;
         let text = read(Path::new(said))?;
         let text = String::from_utf8_lossy(&text).into_owned();
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -94,6 +95,19 @@ impl Source {
     async fn connect(&self) -> Result<Clients, Failure> {
         self.target.audited(&self.audit).await
     }
+}
+
+/// What can be neither a key nor a file with keys.
+fn check_key(said: &str) -> Result<(), Failure> {
+    if VerifierKey::parse(said).is_ok() {
+        return Ok(());
+    }
+    let what = match Path::new(said).metadata() {
+        Ok(found) if found.is_dir() => "is a folder; name a file with keys in it",
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is neither a file nor a key",
+        Ok(_) | Err(_) => return Ok(()),
+    };
+    Err(Failure::new(Exit::Usage, format!("--key {said} {what}")))
 }
 
 /// Reads a file that somebody was given.
