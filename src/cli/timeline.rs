@@ -38,6 +38,7 @@ impl Timeline {
             basis: Some(self.as_of.basis()),
             as_of_occurred: self.as_of.occurred(),
             include_hashes: self.output != Output::Table,
+            omit_effects: false,
             page_size: 0,
             page_token: String::new(),
         };

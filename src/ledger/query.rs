@@ -1,5 +1,7 @@
 //! Questions about one order, answered at one basis. Does not know pages of a wire format.
 
+use std::collections::HashMap;
+
 use super::error::QueryError;
 use super::links::FullHistory;
 use super::replay::CHUNK_LEN;
@@ -30,6 +32,8 @@ pub struct TimelineQuery {
     /// Ends the page early when its rows have so many bytes with all that they say; `None` for no
     /// limit.
     pub bytes_max: Option<usize>,
+    /// Leave out what each event changed, which takes longer to find than the events.
+    pub omit_effects: bool,
 }
 
 impl TimelineQuery {
@@ -61,7 +65,7 @@ pub struct TimelineRow {
     /// By how many nanoseconds it occurred before an event of this order that the ledger took
     /// earlier; 0 where it came in order.
     pub late_ns: u64,
-    /// What the event changed, in sentences for people. Empty: nothing.
+    /// What the event changed, in sentences for people. Empty: nothing, or not asked for.
     pub effects: Vec<String>,
     /// The order in whose history the event stands, where that is a linked one.
     pub linked_from: Option<String>,
@@ -146,7 +150,11 @@ impl Ledger {
         let offset = |recorded: &RecordedEvent| recorded.offset;
         rows.retain(|row| events.binary_search_by_key(&row.recorded.offset, offset).is_ok());
         let history = History { correlation_id, events: &events, incoming: &incoming };
-        let mut effects = effects(&history, &self.policy);
+        let mut effects = if query.omit_effects {
+            HashMap::new()
+        } else {
+            effects(&history, &self.policy)
+        };
         for row in &mut rows {
             row.effects = effects.remove(&row.recorded.offset).unwrap_or_default();
             let order = row.recorded.event.correlation_id();

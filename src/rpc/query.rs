@@ -175,6 +175,7 @@ pub(super) async fn get_timeline(
         skip: page.skip,
         limit: Some(limit),
         bytes_max: Some(PAGE_BYTES_MAX),
+        omit_effects: request.omit_effects,
     };
     let include_hashes = request.include_hashes;
     let short = ledger.get_short_timeline(&query).map_err(QueryError::into_status)?;

@@ -63,6 +63,25 @@ fn a_timeline_says_what_each_event_changed_and_whose_history_it_is_from() {
     });
 }
 
+/// Seen red with the field not passed on.
+#[test]
+fn a_timeline_leaves_effects_out_and_nothing_else_where_nobody_wants_them() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(folder.path()).await;
+        let mut client = server.client().await;
+        append(&mut client, golden(53)).await;
+        for order in ["erp/100053", "unresolved/wms:dc3/4711"] {
+            let mut full = timeline(&mut client, of(order)).await;
+            let request = GetTimelineRequest { omit_effects: true, ..of(order) };
+            let bare = timeline(&mut client, request).await;
+            assert!(full.rows.iter().any(|row| !row.effects.is_empty()));
+            full.rows.iter_mut().for_each(|row| row.effects.clear());
+            assert_eq!(bare, full);
+        }
+    });
+}
+
 /// However a timeline is cut into pages, its effects are those of the whole.
 #[test]
 fn effects_are_the_same_in_pages_of_any_size() {
