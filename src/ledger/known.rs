@@ -12,7 +12,7 @@ use crate::num::u64_from;
 use crate::view::{EventKey, Indexed, OrderMap, ViewError, Views};
 
 /// Entries of a generation.
-const GENERATION_ENTRIES: usize = 262_144;
+const GENERATION_ENTRIES: usize = 131_072;
 /// An order with more entries finds its ids by hash instead of by looking at each.
 const SCANNED_ENTRIES: usize = 32;
 

@@ -150,11 +150,8 @@ impl Ledger {
         let offset = |recorded: &RecordedEvent| recorded.offset;
         rows.retain(|row| events.binary_search_by_key(&row.recorded.offset, offset).is_ok());
         let history = History { correlation_id, events: &events, incoming: &incoming };
-        let mut effects = if query.omit_effects {
-            HashMap::new()
-        } else {
-            effects(&history, &self.policy)
-        };
+        let mut effects =
+            if query.omit_effects { HashMap::new() } else { effects(&history, &self.policy) };
         for row in &mut rows {
             row.effects = effects.remove(&row.recorded.offset).unwrap_or_default();
             let order = row.recorded.event.correlation_id();

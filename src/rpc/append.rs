@@ -1,9 +1,10 @@
 //! `Append` and `AppendStream`. Does not know how a batch is decided.
 
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::task::{Context, Poll, ready};
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::Stream;
 use tonic::{Code, Status, Streaming};
 
@@ -19,6 +20,9 @@ use crate::ledger::{AppendError, FailureClass, Ledger, Pending};
 
 /// Batches of more events are prepared on a thread that may take its time.
 const INLINE_EVENTS_MAX: usize = 16;
+/// So many of them at once: more would share the same processors, and each fill its own memory.
+static PREPARING: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from)));
 /// Requests of one stream that are under way; the client is not read from beyond them.
 const IN_FLIGHT_MAX: usize = 1024;
 
@@ -87,7 +91,10 @@ async fn send(letters: &DeadLetters, request: wire::AppendRequest) -> Result<Sub
         return submit_now(letters, request, keeps);
     }
     let letters = letters.clone();
+    // Held until the batch is prepared; it is never closed.
+    let turn = PREPARING.acquire().await.ok();
     let submitted = tokio::task::spawn_blocking(move || submit_now(&letters, request, keeps)).await;
+    drop(turn);
     submitted.unwrap_or_else(|error| {
         Err(status(Code::Internal, "INTERNAL", FailureClass::NotWritten, error.to_string()))
     })

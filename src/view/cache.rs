@@ -11,7 +11,7 @@ use crate::event::{Event, RecordedEvent};
 use crate::log::Hash;
 
 /// Bytes of a generation.
-pub(super) const GENERATION_BYTES: usize = 24 * 1024 * 1024;
+pub(super) const GENERATION_BYTES: usize = 4 * 1024 * 1024;
 
 /// Whole histories of orders, up to the checkpoint.
 #[derive(Debug, Default)]

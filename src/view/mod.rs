@@ -54,7 +54,7 @@ pub(crate) use tail::{GenerationSize, Indexed, Mark, OrderMap, Tail, TailEntry};
 use tail::{TailOrder, mark_of};
 
 /// A generation that is due to go into the views.
-const PASS_SIZE: GenerationSize = GenerationSize { entries: 65_536, bytes: 24 * 1024 * 1024 };
+const PASS_SIZE: GenerationSize = GenerationSize { entries: 131_072, bytes: 40 * 1024 * 1024 };
 
 /// Which event of its order an event is: the first half of SHA-256(length of source, source,
 /// `event_id`). Two events of one order with equal keys have equal source and id.
