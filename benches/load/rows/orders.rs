@@ -20,7 +20,7 @@ use crate::support::feed::{OPEN_ORDERS, Orders, Stories, order_name};
 
 const LOADERS: u64 = 4;
 const BATCH_EVENTS: u64 = 1_000;
-const CALLERS: usize = 8;
+const CALLERS: [usize; 2] = [8, 32];
 pub(super) const GET_ORDER: &str = "/orderledger.v1.LedgerService/GetOrder";
 const FIND_ORDERS: &str = "/orderledger.v1.LedgerService/FindOrders";
 /// Orders whose histories are folded again and again, so that memory is no limit.
@@ -48,7 +48,9 @@ pub(crate) async fn measure(args: &Args, folder: &Path, report: &mut Report) {
     let server = Server::of_ledger(&folder);
     for (name, method, request) in LOOK_UPS {
         if args.wants(name) {
-            warm(args, &server, (name, method, request), report).await;
+            for callers in CALLERS {
+                warm(args, (&server, callers), (name, method, request), report).await;
+            }
         }
     }
     lists(args, &server, report).await;
@@ -205,8 +207,13 @@ pub(super) fn look_up(
     }
 }
 
-async fn warm(args: &Args, server: &Server, look_up_of: LookUp, report: &mut Report) {
-    let channels = connect_callers(&server.url, CALLERS, args.callers_per_connection).await;
+async fn warm(
+    args: &Args,
+    (server, caller_count): (&Server, usize),
+    look_up_of: LookUp,
+    report: &mut Report,
+) {
+    let channels = connect_callers(&server.url, caller_count, args.callers_per_connection).await;
     let callers = (0..).zip(channels);
     let callers =
         callers.map(|(at, channel)| look_up(args, channel, look_up_of, at * 104_729)).collect();
@@ -215,7 +222,7 @@ async fn warm(args: &Args, server: &Server, look_up_of: LookUp, report: &mut Rep
     let run = runs.median().await;
     let used = (server.processor_us() - before) / runs.total as f64;
     let what = format!(
-        "{CALLERS} callers, all of {} orders, answers left as bytes; {}; server uses {used:.1} us",
+        "{caller_count} callers, all of {} orders, answers left as bytes; {}; server uses {used:.1} us",
         args.known_orders(),
         run.latencies()
     );

@@ -154,12 +154,14 @@ impl Caller for Timelines {
 struct BytesTimelines {
     client: BytesClient,
     inner: Timelines,
+    omit_effects: bool,
 }
 
 impl Caller for BytesTimelines {
     async fn call(&mut self) -> u64 {
-        let correlation_id = self.inner.next_order();
-        let request = proto::GetTimelineRequest { correlation_id, ..Default::default() };
+        let (correlation_id, omit_effects) = (self.inner.next_order(), self.omit_effects);
+        let request =
+            proto::GetTimelineRequest { correlation_id, omit_effects, ..Default::default() };
         let request = request.encode_to_vec().into();
         let answer = self.client.unary(GET_TIMELINE, request).await.unwrap();
         assert!(answer.len() > ORDER_EVENTS * 200);
@@ -191,12 +193,15 @@ pub(crate) async fn timelines(args: &Args, server: &Server, orders: u64, report:
         let row = Row::new(name, run.rate(), "calls/s").what(what);
         report.add(if callers == 8 { row.at_least(20_000.0) } else { row });
     }
-    let channels = connect_callers(&server.url, 8, args.callers_per_connection).await;
-    let ready = (0..).zip(channels).map(|(at, channel)| BytesTimelines {
-        client: BytesClient::new(channel.clone()),
-        inner: timelines((at, channel)),
-    });
-    let run = Runs::of(ready.collect(), args.run_time()).await.median().await;
-    let what = format!("8 callers, answers left as bytes; {}", run.latencies());
-    report.add(Row::new(name, run.rate(), "calls/s").what(what));
+    for (omit_effects, without) in [(false, ""), (true, ", without effects")] {
+        let channels = connect_callers(&server.url, 8, args.callers_per_connection).await;
+        let ready = (0..).zip(channels).map(|(at, channel)| BytesTimelines {
+            client: BytesClient::new(channel.clone()),
+            inner: timelines((at, channel)),
+            omit_effects,
+        });
+        let run = Runs::of(ready.collect(), args.run_time()).await.median().await;
+        let what = format!("8 callers, answers left as bytes{without}; {}", run.latencies());
+        report.add(Row::new(name, run.rate(), "calls/s").what(what));
+    }
 }

@@ -217,8 +217,8 @@ const NOTES: [&str; 7] = [
     "Order Ledger keeps more for each event than the peers do: an index of ids, by which a retry \
      makes no second copy for ever, the folded state of each order, the references that orders are \
      found by, and hashes for proofs. All of that is in its figures.",
-    "One order's timeline at Order Ledger says what each event changed and which came late; the \
-     peers send the events.",
+    "One order's timeline at Order Ledger says which events came late; what each changed is left \
+     out, because the peers send no more than the events.",
     "Tephra answers when its log is durable; its index is not synced and is read again from the \
      log after a crash. Its protocol is its own, not gRPC.",
     "UmaDB has no index of types: one type of thirty is found by reading everything. It does not \

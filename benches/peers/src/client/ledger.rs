@@ -57,7 +57,8 @@ impl Client {
 
     pub(crate) async fn timeline(&mut self, order: u64) -> u64 {
         let correlation_id = order_name(order);
-        let request = GetTimelineRequest { correlation_id, ..Default::default() };
+        let request =
+            GetTimelineRequest { correlation_id, omit_effects: true, ..Default::default() };
         let request = Bytes::from(request.encode_to_vec());
         let answer = self.client.unary(GET_TIMELINE, request).await.unwrap();
         proto::GetTimelineResponse::decode(answer).unwrap().rows.len() as u64
